@@ -1,0 +1,101 @@
+//! Asking a check: a query against a session, or a probe whose rows the step brings.
+
+use std::time::Instant;
+
+use chrono::{SecondsFormat, Utc};
+use serde_json::Value;
+use tokio_postgres::types::Json;
+
+use super::header::{Check, Kind};
+use super::judge::judge;
+use crate::domain::{CheckOutcome, Evidence, SubjectRow};
+use crate::pg::Session;
+
+/// Measures one check: when it was asked and how long it took.
+pub struct Asked {
+    started: String,
+    clock: Instant,
+}
+
+impl Asked {
+    /// The question is put now.
+    pub fn now() -> Self {
+        Self { started: Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true), clock: Instant::now() }
+    }
+
+    /// The answer is here: rows become evidence, judged.
+    pub fn answered(self, check: &Check, asked_of: &str, parameters: Value, rows: Vec<SubjectRow>) -> Evidence {
+        let outcome = judge(&rows, check.min_subjects, check.none_is_not_applicable);
+        self.evidence(check, asked_of, parameters, rows, outcome)
+    }
+
+    /// There is no answer, and why: Unknown.
+    pub fn unanswered(self, check: &Check, asked_of: &str, parameters: Value, why: impl Into<String>) -> Evidence {
+        self.evidence(check, asked_of, parameters, Vec::new(), CheckOutcome::Unknown(why.into()))
+    }
+
+    fn evidence(self, check: &Check, asked_of: &str, parameters: Value, rows: Vec<SubjectRow>, outcome: CheckOutcome) -> Evidence {
+        Evidence {
+            check: check.code.clone(),
+            title: check.title.clone(),
+            severity: check.severity,
+            why: check.why.clone(),
+            fix: check.fix.clone(),
+            sql_sha256: Some(check.sha256()),
+            method: (check.kind == Kind::Probe).then(|| "probe, described in the check's file".to_owned()),
+            parameters,
+            asked_of: asked_of.to_owned(),
+            started: self.started,
+            duration_us: i64::try_from(self.clock.elapsed().as_micros()).unwrap_or(i64::MAX),
+            min_subjects: check.min_subjects,
+            rows,
+            outcome,
+        }
+    }
+}
+
+/// Runs a query check. The query yields `subject text, ok boolean, expected text, observed text, detail jsonb`; it may take one
+/// parameter, `$1::jsonb`, which is `parameters`. Any error is Unknown with its reduced message: an error is not an answer.
+pub async fn ask(session: &Session, check: &Check, parameters: Value, asked_of: &str) -> Evidence {
+    let asked = Asked::now();
+    match rows(session, check, &parameters).await {
+        Ok(rows) => asked.answered(check, asked_of, parameters, rows),
+        Err(why) => asked.unanswered(check, asked_of, parameters, why),
+    }
+}
+
+async fn rows(session: &Session, check: &Check, parameters: &Value) -> Result<Vec<SubjectRow>, String> {
+    let reduced = |error: tokio_postgres::Error| crate::pg::PgError::from(error).to_string();
+    let statement = session.client().prepare(&check.text).await.map_err(reduced)?;
+    let found = match statement.params().len() {
+        0 => session.client().query(&statement, &[]).await.map_err(reduced)?,
+        _ => session.client().query(&statement, &[&Json(parameters)]).await.map_err(reduced)?,
+    };
+    let column = |name: &str| {
+        statement
+            .columns()
+            .iter()
+            .position(|c| c.name() == name)
+            .ok_or_else(|| format!("the query of {} yields no column `{name}`", check.code))
+    };
+    let (subject, ok, expected, observed) = (column("subject")?, column("ok")?, column("expected")?, column("observed")?);
+    let detail = column("detail").ok();
+    found
+        .iter()
+        .map(|row| {
+            let text = |index: usize| row.try_get::<_, Option<String>>(index).map(Option::unwrap_or_default).map_err(|e| e.to_string());
+            Ok(SubjectRow {
+                subject: text(subject)?,
+                ok: row.try_get(ok).map_err(|e| e.to_string())?,
+                expected: text(expected)?,
+                observed: text(observed)?,
+                detail: match detail {
+                    Some(index) => {
+                        row.try_get::<_, Option<Json<Value>>>(index).map_err(|e| e.to_string())?.map(|j| j.0).unwrap_or_default()
+                    }
+                    None => Value::Null,
+                },
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,58 @@
+//! The list of all built-in checks. A check that is not here does not exist; a test fails when file, line or defect test is missing.
+
+use std::sync::LazyLock;
+
+use super::header::Check;
+use crate::domain::plan::StepKind;
+
+/// CE-20.
+const ENVIRONMENT: &[&str] = &[];
+
+/// CE-21.
+const SCRIPTS: &[&str] = &[];
+
+/// CE-22.
+const EXECUTE: &[&str] = &[];
+
+/// CE-23.
+const ROW_SECURITY: &[&str] = &[];
+
+/// CE-24.
+const FOREIGN_KEYS: &[&str] = &[];
+
+/// CE-25.
+const INTEGRITY: &[&str] = &[];
+
+/// CE-26.
+const PERFORMANCE: &[&str] = &[];
+
+/// CE-27.
+const ROLLBACK: &[&str] = &[];
+
+/// CE-28.
+const READINESS: &[&str] = &[];
+
+/// Tasks that run a command, and suites.
+const COMMAND: &[&str] = &[];
+
+/// Every built-in check, in the order in which steps ask them.
+pub static CHECKS: LazyLock<Vec<Check>> = LazyLock::new(|| {
+    [ENVIRONMENT, SCRIPTS, EXECUTE, ROW_SECURITY, FOREIGN_KEYS, INTEGRITY, PERFORMANCE, ROLLBACK, READINESS, COMMAND]
+        .concat()
+        .into_iter()
+        .map(|text| match Check::parse(text) {
+            Ok(check) => check,
+            Err(error) => unreachable!("a built-in check has a bad header: {error}: {text}"),
+        })
+        .collect()
+});
+
+/// The check of this code.
+pub fn find(code: &str) -> Option<&'static Check> {
+    CHECKS.iter().find(|check| check.code.as_str() == code)
+}
+
+/// The query checks of a step, in order.
+pub fn of_step(step: StepKind) -> impl Iterator<Item = &'static Check> {
+    CHECKS.iter().filter(move |check| check.step == step)
+}

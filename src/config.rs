@@ -1,0 +1,296 @@
+//! `ledger.toml` → [`Config`]. Everything that can change a verdict is here; an unknown key is an error.
+//!
+//! The bytes of the file become a part of the run's first entry, and report and verdict read that part, never the file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::plan::{Plan, PlanError};
+
+/// The whole configuration of a project.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    pub plan: Plan,
+    /// The environment `ledger run` uses without `--env`.
+    #[serde(default = "staging")]
+    pub default_environment: String,
+    #[serde(rename = "environment", default)]
+    pub environments: BTreeMap<String, Environment>,
+    #[serde(default)]
+    pub safety: Safety,
+    #[serde(default)]
+    pub require: Require,
+    #[serde(default)]
+    pub migrations: Migrations,
+    #[serde(default)]
+    pub backup: Backup,
+    #[serde(default)]
+    pub scratch: Scratch,
+    #[serde(default)]
+    pub tenancy: Tenancy,
+    #[serde(default)]
+    pub foreign_keys: ForeignKeys,
+    #[serde(default)]
+    pub integrity: Integrity,
+    #[serde(default)]
+    pub performance: Performance,
+    #[serde(default)]
+    pub rollback: Rollback,
+    #[serde(default)]
+    pub checks: UserChecks,
+    #[serde(default)]
+    pub policy: Policy,
+}
+
+fn staging() -> String {
+    "staging".into()
+}
+
+/// Where a target is and how to reach it. No secret stands here: the URL comes from a variable or a file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Environment {
+    /// The variable that holds the connection URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_env: Option<String>,
+    /// A file that holds the connection URL, relative to the project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_file: Option<PathBuf>,
+}
+
+/// What keeps us off production.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Safety {
+    /// Regular expressions over `host/database`; a match is refused.
+    pub production_patterns: Vec<String>,
+}
+
+impl Default for Safety {
+    fn default() -> Self {
+        Self { production_patterns: vec![r"(?i)\bprod(uction)?\b".into()] }
+    }
+}
+
+/// What the environment must have.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Require {
+    /// Environment variables that must be set (their values are never read into evidence).
+    pub variables: Vec<String>,
+    /// Server settings and the values they must have.
+    pub settings: BTreeMap<String, String>,
+    /// Extensions that must be installed.
+    pub extensions: Vec<String>,
+    /// Free space needed beside the backups, as a multiple of the database's size.
+    pub free_space_factor: Option<f64>,
+}
+
+/// The migrations and how they are run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Migrations {
+    /// Relative to the project.
+    pub dir: PathBuf,
+    /// `auto` or the layout's name.
+    pub layout: String,
+    /// The version a database without history is at.
+    pub baseline: Option<String>,
+    pub lock_timeout_ms: u64,
+    pub statement_timeout_ms: u64,
+    /// For CREATE INDEX CONCURRENTLY and its like.
+    pub concurrently_timeout_ms: u64,
+    /// How often a file is tried again after 55P03 or 40P01.
+    pub retries: u32,
+    /// Lint codes that are accepted, each with a reason: `code = "reason"`.
+    pub suppress: BTreeMap<String, String>,
+}
+
+impl Default for Migrations {
+    fn default() -> Self {
+        Self {
+            dir: "migrations".into(),
+            layout: "auto".into(),
+            baseline: None,
+            lock_timeout_ms: 5_000,
+            statement_timeout_ms: 600_000,
+            concurrently_timeout_ms: 3_600_000,
+            retries: 5,
+            suppress: BTreeMap::new(),
+        }
+    }
+}
+
+/// How backups are made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Backup {
+    /// Relative to the project; made 0700, dumps 0600.
+    pub dir: PathBuf,
+    /// A `pg_dump` to use instead of the one found for the server's version.
+    pub pg_dump: Option<PathBuf>,
+    pub pg_restore: Option<PathBuf>,
+    /// Schemas left out, named as not covered.
+    pub exclude_schemas: Vec<String>,
+    pub jobs: u32,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self { dir: "backups".into(), pg_dump: None, pg_restore: None, exclude_schemas: Vec::new(), jobs: 1 }
+    }
+}
+
+/// Where scratch copies live.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Scratch {
+    /// Another server for scratch copies: the variable that holds its URL. Absent: the target's own server.
+    pub url_env: Option<String>,
+}
+
+/// The tenant model, where it is stated rather than discovered.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Tenancy {
+    /// The tables that must isolate, `schema.table`. Empty: every table with row security or a tenant column.
+    pub tables: Vec<String>,
+    /// The table whose rows are the tenants.
+    pub root: Option<String>,
+    /// The discriminator's column name.
+    pub column: Option<String>,
+    /// Roles the application connects as (or switches to).
+    pub roles: Vec<String>,
+    /// How a session says which tenant it acts for.
+    pub identity: Option<Identity>,
+}
+
+/// One way a session carries its identity. `setting` is given the tenant's key (or, for claims, a JSON object).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Identity {
+    /// `app.tenant_id`, `request.jwt.claims`, …
+    pub setting: String,
+    /// For JSON claims: the path of the tenant's key in the object, such as `app_metadata.tenant_id`; empty: the value itself.
+    #[serde(default)]
+    pub claim: String,
+}
+
+/// What CE-24 expects.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ForeignKeys {
+    /// `child(column, …) -> parent(column, …)`.
+    pub expected: Vec<String>,
+    /// Per key.
+    pub timeout_ms: u64,
+}
+
+impl Default for ForeignKeys {
+    fn default() -> Self {
+        Self { expected: Vec::new(), timeout_ms: 300_000 }
+    }
+}
+
+/// What CE-25 looks at beyond the catalog.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Integrity {
+    /// Declared linkages between rows.
+    #[serde(rename = "linkage")]
+    pub linkages: Vec<Linkage>,
+    /// Tables that may lose or gain rows during the migration: `table = "reason"`.
+    pub may_change: BTreeMap<String, String>,
+}
+
+/// A linkage: a query that returns one row per broken link.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Linkage {
+    /// Shown as the subject.
+    pub name: String,
+    /// Counts the links examined: one bigint.
+    pub examined: String,
+    /// Counts the broken links: one bigint.
+    pub broken: String,
+}
+
+/// How CE-26 measures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Performance {
+    /// Folder of `.sql` files, one query each, relative to the project.
+    pub workload: Option<PathBuf>,
+    /// Slower than this is a regression.
+    pub limit_percent: f64,
+    /// Wall time for measuring; what is not settled by then is inconclusive.
+    pub budget_seconds: u64,
+    /// The role queries run as.
+    pub role: Option<String>,
+    /// Settings of that session, such as `app.tenant_id`.
+    pub settings: BTreeMap<String, String>,
+}
+
+impl Default for Performance {
+    fn default() -> Self {
+        Self { workload: None, limit_percent: 10.0, budget_seconds: 120, role: None, settings: BTreeMap::new() }
+    }
+}
+
+/// How far back CE-27 goes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Rollback {
+    /// The version the database is at after rolling back. Absent: the version before the deployed batch.
+    pub target_version: Option<String>,
+}
+
+/// The team's own checks, in the same file form as ours.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct UserChecks {
+    /// Relative to the project.
+    pub folders: Vec<PathBuf>,
+}
+
+/// Who must approve.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Policy {
+    /// How many distinct principals must sign off; at least one always.
+    pub sign_offs: u32,
+    /// Evidence older than this at the decision is EXPIRED. 0: no limit.
+    pub evidence_max_age_hours: u64,
+}
+
+/// A `ledger.toml` that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read {path}: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    /// The TOML library's message carries line, column and the offending key.
+    #[error("{path}: {message}")]
+    Parse { path: PathBuf, message: String },
+    #[error("{path}: {source}")]
+    Plan { path: PathBuf, source: PlanError },
+}
+
+impl Config {
+    /// Reads and checks a configuration file; returns it with its exact bytes.
+    pub fn load(path: &Path) -> Result<(Self, Vec<u8>), ConfigError> {
+        let bytes = std::fs::read(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        let config = Self::parse(&bytes, path)?;
+        Ok((config, bytes))
+    }
+
+    /// Parses and checks the bytes; `path` is for messages only.
+    pub fn parse(bytes: &[u8], path: &Path) -> Result<Self, ConfigError> {
+        let text = std::str::from_utf8(bytes).map_err(|error| ConfigError::Parse { path: path.into(), message: error.to_string() })?;
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Parse { path: path.into(), message: error.to_string() })?;
+        config.plan.validate().map_err(|source| ConfigError::Plan { path: path.into(), source })?;
+        Ok(config)
+    }
+}

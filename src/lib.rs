@@ -1,0 +1,26 @@
+//! `ledger`: evidence for database migrations.
+//!
+//! ```text
+//! cli ─► run ─► steps ─► checks, migrate ─► pg ─► domain
+//!  │      └───► record ─► chain ─► domain
+//!  └─► publish ─► report, package, sign ─► record, chain
+//! ```
+//! Never: report, package or publish → pg or steps; chain → pg; domain → anything; steps → chain or cli.
+
+pub mod chain;
+pub mod checks;
+pub mod cli;
+pub mod config;
+pub mod domain;
+#[cfg(feature = "pg")]
+pub mod migrate;
+pub mod package;
+#[cfg(feature = "pg")]
+pub mod pg;
+pub mod record;
+pub mod report;
+#[cfg(feature = "pg")]
+pub mod run;
+pub mod sign;
+#[cfg(feature = "pg")]
+pub mod steps;

@@ -1,0 +1,20 @@
+//! PostgreSQL: connecting, sessions, the target's identity, catalog snapshots, dumps, scratch databases, a throwaway cluster.
+//!
+//! Everything that leaves this module towards a record has gone through [`PgError`], which keeps SQLSTATE, object and position
+//! and drops what may carry row values.
+
+pub mod catalog;
+pub mod cluster;
+pub mod connect;
+pub mod dump;
+pub mod error;
+pub mod scratch;
+pub mod session;
+pub mod target;
+
+pub use catalog::{Catalog, CatalogChange};
+pub use connect::ConnectSpec;
+pub use error::PgError;
+pub use scratch::{ScratchDb, ScratchPool};
+pub use session::{Access, Session, SessionOptions};
+pub use target::Target;
