@@ -1,0 +1,12 @@
+//! `ledger attest`.
+
+use super::{CliError, Exit, Globals};
+
+/// Vouch for an item that no query can measure
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Not built yet.
+pub fn run(_args: &Args, _globals: &Globals) -> Result<Exit, CliError> {
+    Err(CliError::new(Exit::Bug, "this command is not built yet"))
+}

@@ -1,0 +1,12 @@
+//! `ledger exec`.
+
+use super::{CliError, Exit, Globals};
+
+/// Run a command and record what it did
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Not built yet.
+pub fn run(_args: &Args, _globals: &Globals) -> Result<Exit, CliError> {
+    Err(CliError::new(Exit::Bug, "this command is not built yet"))
+}

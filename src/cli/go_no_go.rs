@@ -1,0 +1,12 @@
+//! `ledger go-no-go`.
+
+use super::{CliError, Exit, Globals};
+
+/// The production decision: verdict, attestations, sign-off
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Not built yet.
+pub fn run(_args: &Args, _globals: &Globals) -> Result<Exit, CliError> {
+    Err(CliError::new(Exit::Bug, "this command is not built yet"))
+}

@@ -1,0 +1,12 @@
+//! `ledger report`.
+
+use super::{CliError, Exit, Globals};
+
+/// Render the report from the ledger alone
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Not built yet.
+pub fn run(_args: &Args, _globals: &Globals) -> Result<Exit, CliError> {
+    Err(CliError::new(Exit::Bug, "this command is not built yet"))
+}

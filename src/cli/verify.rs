@@ -1,0 +1,12 @@
+//! `ledger verify`.
+
+use super::{CliError, Exit, Globals};
+
+/// Check a ledger or a package
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Not built yet.
+pub fn run(_args: &Args, _globals: &Globals) -> Result<Exit, CliError> {
+    Err(CliError::new(Exit::Bug, "this command is not built yet"))
+}
