@@ -5,6 +5,8 @@
 pub mod error;
 pub mod exit;
 pub mod globals;
+#[cfg(feature = "pg")]
+pub mod progress;
 pub mod ui;
 
 use std::process::ExitCode;

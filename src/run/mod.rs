@@ -1,1 +1,3 @@
-//! To come.
+//! The engine: which tasks run, in which order, what stops them, and what goes on the ledger.
+
+pub mod event;

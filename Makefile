@@ -1,0 +1,32 @@
+# Two commands do all set-up on a fresh machine: `make demo` and `make test`.
+.PHONY: demo test test-all-pg bench build fmt clean help
+
+help:
+	@echo 'make demo         build, then run the whole plan on a throwaway PostgreSQL (result in ./ledger-demo)'
+	@echo 'make test         formatting, lints, licences and all tests, on PostgreSQL 15 and 18'
+	@echo 'make test-all-pg  the same with 16 and 17 as well'
+	@echo 'make bench        speed as ratios, measured side by side in one run'
+	@echo 'make build        the release binary, target/release/ledger'
+
+build:
+	cargo build --release --locked
+
+demo:
+	@tools/postgres.sh >/dev/null
+	cargo build --release --locked
+	LEDGER_PG_BIN="$$(tools/postgres.sh)" target/release/ledger demo --out ledger-demo --force
+
+test:
+	tools/test.sh
+
+test-all-pg:
+	tools/test.sh 15 16 17 18
+
+bench:
+	LEDGER_PG_BIN="$$(tools/postgres.sh)" cargo bench --locked --bench bench
+
+fmt:
+	cargo fmt
+
+clean:
+	cargo clean
