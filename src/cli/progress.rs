@@ -55,7 +55,9 @@ impl Terminal {
         let value = match event {
             Event::Opened { run, resumed, tasks } => serde_json::json!({"event": "opened", "run": run, "resumed": resumed, "tasks": tasks}),
             Event::FoundInterrupted { task, seq } => serde_json::json!({"event": "interrupted-attempt", "task": task, "seq": seq}),
-            Event::Started { task, index, total, .. } => serde_json::json!({"event": "started", "task": task, "index": index, "total": total}),
+            Event::Started { task, index, total, .. } => {
+                serde_json::json!({"event": "started", "task": task, "index": index, "total": total})
+            }
             Event::Says { .. } => return,
             Event::Finished { task, outcome, headline, seconds, seq, findings, .. } => serde_json::json!({
                 "event": "finished", "task": task, "outcome": outcome, "headline": headline, "seconds": seconds, "seq": seq, "findings": findings,
@@ -99,7 +101,12 @@ impl Listener for Terminal {
                 if let Some(bar) = &*self.bar.borrow() {
                     bar.set_message(message.clone());
                 } else if self.spoke.get().elapsed() > HEARTBEAT || self.ui.verbose > 0 {
-                    self.line(&format!("{:>12} [{:6.1}s] {}  {message}", "RUNNING", self.started.get().elapsed().as_secs_f64(), self.task.borrow()));
+                    self.line(&format!(
+                        "{:>12} [{:6.1}s] {}  {message}",
+                        "RUNNING",
+                        self.started.get().elapsed().as_secs_f64(),
+                        self.task.borrow()
+                    ));
                 }
             }
             Event::Finished { task, name, index, total, outcome, headline, seconds, seq, findings, unknown, .. } => {
