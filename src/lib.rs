@@ -18,6 +18,7 @@ pub mod package;
 #[cfg(feature = "pg")]
 pub mod pg;
 pub mod record;
+pub mod redact;
 pub mod report;
 #[cfg(feature = "pg")]
 pub mod run;
