@@ -8,11 +8,13 @@ pub mod cluster;
 pub mod connect;
 pub mod dump;
 pub mod error;
+pub mod programs;
 pub mod scratch;
 pub mod session;
 pub mod target;
 
 pub use catalog::{Catalog, CatalogChange};
+pub use cluster::{Cluster, ClusterError, ClusterOptions};
 pub use connect::ConnectSpec;
 pub use error::PgError;
 pub use scratch::{ScratchDb, ScratchPool};

@@ -1,0 +1,7 @@
+//! The PostgreSQL layer against real servers.
+#![cfg(feature = "pg")]
+
+mod support;
+
+#[path = "pg/cluster.rs"]
+mod cluster;
