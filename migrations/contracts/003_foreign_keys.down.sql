@@ -1,0 +1,22 @@
+-- Takes the references away again; the rows stay.
+ALTER TABLE public.audit_logs DROP CONSTRAINT audit_logs_tenant_id_fkey;
+ALTER TABLE public.ai_usage_logs DROP CONSTRAINT ai_usage_logs_user_id_fkey;
+ALTER TABLE public.ai_usage_logs DROP CONSTRAINT ai_usage_logs_tenant_id_fkey;
+ALTER TABLE public.stakeholder_wbs_raci DROP CONSTRAINT stakeholder_wbs_raci_wbs_item_id_fkey;
+ALTER TABLE public.stakeholder_wbs_raci DROP CONSTRAINT stakeholder_wbs_raci_stakeholder_id_fkey;
+ALTER TABLE public.bom_items DROP CONSTRAINT bom_items_wbs_item_id_fkey;
+ALTER TABLE public.wbs_items DROP CONSTRAINT wbs_items_parent_id_fkey;
+ALTER TABLE public.wbs_items DROP CONSTRAINT wbs_items_project_id_fkey;
+ALTER TABLE public.stakeholders DROP CONSTRAINT stakeholders_project_id_fkey;
+ALTER TABLE public.extractions DROP CONSTRAINT extractions_document_id_fkey;
+ALTER TABLE public.alerts DROP CONSTRAINT alerts_analysis_id_fkey;
+ALTER TABLE public.alerts DROP CONSTRAINT alerts_clause_id_fkey;
+ALTER TABLE public.alerts DROP CONSTRAINT alerts_tenant_id_fkey;
+ALTER TABLE public.analyses DROP CONSTRAINT analyses_document_id_fkey;
+ALTER TABLE public.analyses DROP CONSTRAINT analyses_project_id_fkey;
+ALTER TABLE public.clauses DROP CONSTRAINT clauses_document_id_fkey;
+ALTER TABLE public.documents DROP CONSTRAINT documents_uploaded_by_fkey;
+ALTER TABLE public.documents DROP CONSTRAINT documents_project_id_fkey;
+ALTER TABLE public.projects DROP CONSTRAINT projects_owner_id_fkey;
+ALTER TABLE public.projects DROP CONSTRAINT projects_tenant_id_fkey;
+ALTER TABLE public.users DROP CONSTRAINT users_tenant_id_fkey;
