@@ -26,6 +26,12 @@ pub struct Check {
     /// `when-none: not-applicable`: no subjects means that no object of the kind exists.
     pub none_is_not_applicable: bool,
     pub kind: Kind,
+    /// `as-role`: the role the query runs as, taken on with SET LOCAL ROLE in a transaction that is rolled back. Only the step that
+    /// owns a migrated copy can ask such a check; elsewhere it is Unknown.
+    pub as_role: Option<String>,
+    /// `setting: name = (expression)`: settings of that transaction, each expression evaluated by the connecting role before the
+    /// role is taken on, in order. May stand more than once.
+    pub settings: Vec<(String, String)>,
     pub why: String,
     pub fix: String,
     /// The whole file, header included; its SHA-256 goes into the evidence.
@@ -41,7 +47,8 @@ pub struct HeaderError {
 }
 
 impl Check {
-    /// Reads a check file. Keys: code, title, step, severity, min-subjects, when-none, kind, why, fix; unknown keys are errors.
+    /// Reads a check file. Keys: code, title, step, severity, min-subjects, when-none, kind, as-role, setting, why, fix;
+    /// unknown keys are errors.
     pub fn parse(text: &str) -> Result<Self, HeaderError> {
         let fail = |line: usize, message: String| HeaderError { line: line + 1, message };
         let mut check = Self {
@@ -52,6 +59,8 @@ impl Check {
             min_subjects: 1,
             none_is_not_applicable: false,
             kind: Kind::Query,
+            as_role: None,
+            settings: Vec::new(),
             why: String::new(),
             fix: String::new(),
             text: text.to_owned(),
@@ -69,6 +78,11 @@ impl Check {
                 "when-none" if value == "not-applicable" => check.none_is_not_applicable = true,
                 "kind" if value == "probe" => check.kind = Kind::Probe,
                 "kind" if value == "query" => check.kind = Kind::Query,
+                "as-role" => check.as_role = Some(value.to_owned()),
+                "setting" => match value.split_once(" = ") {
+                    Some((name, expression)) => check.settings.push((name.trim().to_owned(), expression.trim().to_owned())),
+                    None => return Err(fail(number, format!("a setting is `name = (expression)`, not `{value}`"))),
+                },
                 "why" => check.why = value.to_owned(),
                 "fix" => check.fix = value.to_owned(),
                 _ => return Err(fail(number, format!("unknown header `{key}: {value}`"))),
