@@ -1,1 +1,19 @@
-//! To come.
+//! Migrations: read from disk, split, applied, verified, reverted; and the history of what was applied.
+//!
+//! 1. [`layout`] reads a folder into [`layout::MigrationSet`]; oddities are findings, never silence.
+//! 2. [`split`] cuts a script into statements with their places and refuses what cannot be run as it stands.
+//! 3. [`apply`], [`verify`] and [`revert`] run scripts; a failure names file, line, column, statement and SQLSTATE.
+//! 4. [`history`] says what a database has; it is written in the transaction of the file it speaks of.
+
+pub mod apply;
+pub mod failure;
+pub mod history;
+pub mod layout;
+pub mod revert;
+pub mod split;
+pub mod verify;
+
+pub use apply::{Applied, ApplyOptions, apply_file, apply_to};
+pub use failure::Failure;
+pub use history::{HistoryRow, SchemaState, schema_state, schema_version};
+pub use layout::{Layout, LayoutError, Migration, MigrationSet, Script};

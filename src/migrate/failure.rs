@@ -1,0 +1,95 @@
+//! A script that did not run: where, which statement, what the server said, reduced.
+
+use std::fmt;
+
+use super::split::{Place, Refusal, Statement, place_of};
+use crate::pg::PgError;
+
+/// Why and where a script stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Relative to the migrations folder.
+    pub file: String,
+    /// Where the server or the splitter points; the statement's beginning where neither does.
+    pub place: Place,
+    /// 1-based; 0: no statement of the file's own.
+    pub number: u64,
+    /// First keywords and object, never a literal.
+    pub what: String,
+    pub sqlstate: Option<String>,
+    /// Reduced text.
+    pub message: String,
+    pub disconnected: bool,
+}
+
+impl Failure {
+    /// A statement the server refused.
+    pub fn of_statement(file: &str, text: &str, statement: &Statement<'_>, error: &PgError) -> Self {
+        let place = match error.position {
+            // The server counts characters of what was sent, from 1.
+            Some(position) => {
+                let within = statement.text.char_indices().nth(position.saturating_sub(1) as usize).map_or(0, |(at, _)| at);
+                place_of(text, statement.start + within)
+            }
+            None => statement.place,
+        };
+        Self {
+            file: file.to_owned(),
+            place,
+            number: statement.number,
+            what: statement.what.clone(),
+            sqlstate: error.sqlstate.clone(),
+            message: error.message.clone(),
+            disconnected: error.disconnected,
+        }
+    }
+
+    /// Something of ours around the file: its transaction, its history row. `what` names it.
+    pub fn around(file: &str, what: &str, error: &PgError) -> Self {
+        Self {
+            file: file.to_owned(),
+            place: Place { line: 1, column: 1 },
+            number: 0,
+            what: what.to_owned(),
+            sqlstate: error.sqlstate.clone(),
+            message: error.message.clone(),
+            disconnected: error.disconnected,
+        }
+    }
+
+    /// A script that is not sent at all.
+    pub fn refused(file: &str, refusal: &Refusal) -> Self {
+        Self {
+            file: file.to_owned(),
+            place: refusal.place,
+            number: refusal.number,
+            what: String::new(),
+            sqlstate: None,
+            message: refusal.message.clone(),
+            disconnected: false,
+        }
+    }
+
+    /// A finding's subject: `004_performance_indexes.sql:12`.
+    pub fn subject(&self) -> String {
+        format!("{}:{}", self.file, self.place.line)
+    }
+
+    /// Whether trying the whole file again can help: a lock that was not got in time, or a deadlock.
+    pub fn retryable(&self) -> bool {
+        matches!(self.sqlstate.as_deref(), Some("55P03" | "40P01"))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: ", self.file, self.place.line, self.place.column)?;
+        match (self.number, self.what.as_str()) {
+            (0, "") => {}
+            (0, what) => write!(f, "{what}: ")?,
+            (number, "") => write!(f, "statement {number}: ")?,
+            (number, what) => write!(f, "statement {number} ({what}): ")?,
+        }
+        f.write_str(&self.message)
+    }
+}
