@@ -3,5 +3,7 @@
 
 mod support;
 
+#[path = "pg/catalog.rs"]
+mod catalog;
 #[path = "pg/cluster.rs"]
 mod cluster;
