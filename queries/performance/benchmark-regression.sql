@@ -5,6 +5,7 @@
 -- kind: probe
 -- why: a migration that makes the application slower is found here, or by its users
 -- fix: compare the plans in benchmark_results.json; restore the index or rewrite the query
+--
 -- Two copies (A, A') are restored from the pre-migration backup and one (B) from the backup that CE-22 made after migrating; all three
 -- are vacuumed, analysed and read once. Each query runs as the application's role. One block is a fresh connection to each copy, in
 -- random order, with samples of at least 5 ms in turns; it gives ln(B/A) and, for control, ln(A'/A) of its medians. The interval is the

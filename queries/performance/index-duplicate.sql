@@ -5,6 +5,7 @@
 -- when-none: not-applicable
 -- why: a second equal index costs every write and speeds up nothing
 -- fix: DROP INDEX CONCURRENTLY on the one that guards no constraint
+--
 -- Of two equal indexes the finding is the one that guards nothing, or else the younger.
 WITH indexes AS (
     SELECT i.*, n.nspname, c.relname, c.relam,

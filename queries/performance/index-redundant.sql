@@ -5,6 +5,7 @@
 -- when-none: not-applicable
 -- why: the longer index serves the same queries; the shorter one costs every write, though it is smaller to read
 -- fix: DROP INDEX CONCURRENTLY on the shorter one, if its smaller size is not what makes the query fast
+--
 -- B-tree indexes without expressions and predicates, that are not unique: a finding if its columns, operator classes, collations and
 -- orders are the first ones of another valid B-tree index of the table.
 WITH indexes AS (
