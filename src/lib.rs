@@ -17,6 +17,7 @@ pub mod migrate;
 pub mod package;
 #[cfg(feature = "pg")]
 pub mod pg;
+pub mod publish;
 pub mod record;
 pub mod redact;
 pub mod report;

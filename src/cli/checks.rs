@@ -1,12 +1,64 @@
-//! `ledger checks`.
+//! `ledger checks`: the very questions asked.
 
-use super::{CliError, Exit, Globals};
+use clap::Subcommand;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::json;
+
+use super::{CliError, Exit, Globals, MessageFormat};
+use crate::checks::{CHECKS, Check, Kind, find};
 
 /// The questions asked: list them, show one
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
+}
 
-/// Not built yet.
-pub fn run(_args: &Args, _globals: &Globals) -> Result<Exit, CliError> {
-    Err(CliError::new(Exit::Bug, "this command is not built yet"))
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Every check with its step, severity and title
+    List,
+    /// One check: its header and its SQL, exactly as asked
+    Show {
+        /// The check's code, such as rls-forced
+        code: String,
+    },
+}
+
+/// Lists the checks, or prints one file.
+pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
+    let ui = globals.ui();
+    match &args.what {
+        Some(What::Show { code }) => {
+            let check = find(code)
+                .ok_or_else(|| CliError::new(Exit::Usage, format!("there is no check `{code}`")).hint("ledger checks list shows them all"))?;
+            match ui.format {
+                MessageFormat::Json => ui.json(&described(check))?,
+                MessageFormat::Human => ui.answer(&check.text),
+            }
+        }
+        None | Some(What::List) if ui.format == MessageFormat::Json => {
+            for check in CHECKS.iter() {
+                ui.json(&described(check))?;
+            }
+        }
+        None | Some(What::List) => {
+            let mut table = Table::new();
+            table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+            table.set_header(["CODE", "STEP", "SEVERITY", "KIND", "QUESTION"]);
+            for check in CHECKS.iter() {
+                let kind = if check.kind == Kind::Probe { "probe" } else { "query" };
+                table.add_row([check.code.as_str(), check.step.word(), check.severity.word(), kind, &check.title]);
+            }
+            ui.answer(table.to_string());
+        }
+    }
+    Ok(Exit::Good)
+}
+
+fn described(check: &Check) -> serde_json::Value {
+    json!({
+        "schema": "ledger.check-definition/1", "code": check.code, "title": check.title, "step": check.step, "severity": check.severity,
+        "min_subjects": check.min_subjects, "why": check.why, "fix": check.fix, "sha256": check.sha256(), "text": check.text,
+    })
 }

@@ -51,3 +51,20 @@ impl std::fmt::Display for CliError {
 }
 
 impl std::error::Error for CliError {}
+
+impl From<crate::chain::Error> for CliError {
+    fn from(error: crate::chain::Error) -> Self {
+        use crate::chain::ErrorKind;
+        let exit = match error.kind() {
+            ErrorKind::Setup => Exit::Setup,
+            ErrorKind::Write => Exit::LedgerWrite,
+            ErrorKind::Integrity => Exit::Integrity,
+            ErrorKind::Bug => Exit::Bug,
+        };
+        let this = Self::new(exit, error.to_string());
+        match error.hint() {
+            Some(hint) => this.hint(hint),
+            None => this,
+        }
+    }
+}

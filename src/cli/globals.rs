@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::{CliError, Ui};
+use crate::chain::Store;
 use crate::config::Config;
 
 /// How answers and errors are written.
@@ -67,6 +68,24 @@ impl Globals {
     /// Where the project's ledger is.
     pub fn ledger_path(&self) -> Result<PathBuf, CliError> {
         Ok(self.project_root()?.join("evidence").join("ledger.db"))
+    }
+
+    /// The project's ledger, for reading.
+    pub fn open_ledger(&self) -> Result<Store, CliError> {
+        let path = self.ledger_path()?;
+        if !path.exists() {
+            return Err(CliError::setup(format!("there is no ledger at {}", path.display())).hint("`ledger init` creates it"));
+        }
+        Store::open_read_only(&path).map_err(CliError::from)
+    }
+
+    /// The project's ledger, for appending.
+    pub fn open_ledger_for_writing(&self) -> Result<Store, CliError> {
+        let path = self.ledger_path()?;
+        if !path.exists() {
+            return Err(CliError::setup(format!("there is no ledger at {}", path.display())).hint("`ledger init` creates it"));
+        }
+        Store::open(&path).map_err(CliError::from)
     }
 }
 

@@ -7,6 +7,8 @@ pub mod exit;
 pub mod globals;
 #[cfg(feature = "pg")]
 pub mod progress;
+#[cfg(feature = "pg")]
+pub mod session;
 pub mod ui;
 
 use std::process::ExitCode;

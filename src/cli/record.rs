@@ -1,12 +1,81 @@
-//! `ledger record`.
+//! `ledger record`: evidence made elsewhere, put on the ledger as it is.
 
-use super::{CliError, Exit, Globals};
+use std::path::PathBuf;
+
+use super::{CliError, Exit, Globals, MessageFormat};
+use crate::chain::{Draft, EntryType, PartDraft};
+use crate::record;
 
 /// Put evidence made elsewhere on the ledger
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Recorded files are notes: they are kept and shown, and never change a verdict.")]
+pub struct Args {
+    /// The task it belongs to
+    task: String,
+    /// The files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Who acts
+    #[arg(long = "as", value_name = "PRINCIPAL")]
+    actor: Option<String>,
+}
 
-/// Not built yet.
-pub fn run(_args: &Args, _globals: &Globals) -> Result<Exit, CliError> {
-    Err(CliError::new(Exit::Bug, "this command is not built yet"))
+/// Appends one note with the files as parts.
+pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
+    let ui = globals.ui();
+    let (_, config, _) = globals.config()?;
+    if config.plan.task(&args.task.as_str().into()).is_none() {
+        return Err(CliError::new(Exit::Usage, format!("the plan has no task {}", args.task)).hint("ledger plan lists them"));
+    }
+    let mut store = globals.open_ledger_for_writing()?;
+    let history = record::read::load(&store)?;
+    let mut draft = Draft::new(EntryType::Note, super::globals::actor(args.actor.as_deref()));
+    draft.run = history.runs.last().filter(|run| run.closed.is_none() && run.decisions.is_empty()).map(|run| run.id.to_string());
+    draft.task = Some(args.task.clone());
+    for file in &args.files {
+        let name = part_name(file)?;
+        if draft.parts.iter().any(|part| part.name == name) {
+            return Err(CliError::new(Exit::Usage, format!("two files would both be recorded as {name}")).hint("record them one after the other"));
+        }
+        draft.parts.push(PartDraft::file(name, media(file), file.clone()));
+    }
+    let entry = store.append(draft)?;
+    match ui.format {
+        MessageFormat::Json => ui.json(&serde_json::json!({"schema": "ledger.recorded/1", "seq": entry.seq, "leaf": entry.leaf.to_string()}))?,
+        MessageFormat::Human => ui.answer(format!("recorded {} file{} as entry {}", args.files.len(), if args.files.len() == 1 { "" } else { "s" }, entry.seq)),
+    }
+    Ok(Exit::Good)
+}
+
+/// The file's own name in the form part names have.
+fn part_name(file: &std::path::Path) -> Result<String, CliError> {
+    if !file.is_file() {
+        return Err(CliError::new(Exit::Usage, format!("{} is not a file", file.display())));
+    }
+    let name = file.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let mut name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' }).collect();
+    if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        name.insert(0, 'f');
+    }
+    if file.extension().is_none() {
+        name.push_str(".bin");
+    }
+    match name.len() <= 100 {
+        true => Ok(name),
+        false => Err(CliError::new(Exit::Usage, format!("{} has too long a name", file.display())).hint("at most 100 characters")),
+    }
+}
+
+fn media(file: &std::path::Path) -> &'static str {
+    match file.extension().and_then(|extension| extension.to_str()) {
+        Some("json") => "application/json",
+        Some("xml") => "application/xml",
+        Some("sql") => "application/sql",
+        Some("md") => "text/markdown",
+        Some("html") => "text/html",
+        Some("csv") => "text/csv",
+        Some("png") => "image/png",
+        Some("txt" | "log") => "text/plain",
+        _ => "application/octet-stream",
+    }
 }

@@ -1,12 +1,215 @@
-//! `ledger run`.
+//! `ledger run`: the plan's tasks against the database under test.
 
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::progress::Terminal;
+use super::session::{self, Connected};
+use super::ui::{Tone, Ui};
 use super::{CliError, Exit, Globals};
+use crate::chain::Store;
+use crate::domain::plan::Task;
+use crate::domain::{Outcome, RunId, TaskId};
+use crate::pg::ScratchPool;
+use crate::pg::dump::Tools;
+use crate::publish;
+use crate::run::engine::{Local, Rendered};
+use crate::run::{Engine, Finished, Hooks, RunError, Selection};
+use crate::steps::Project;
 
 /// Run the plan's tasks against the database under test
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Without options a new run of the whole plan is opened. --only, --from and --resume go on with the open run,\n\
+                        if plan, migrations and target are unchanged. Execution asks for the database's name first.\n\n\
+                        Examples:\n  ledger run --confirm contracts_staging\n  ledger run --only CE-23 CE-24\n  ledger run --dry-run")]
+pub struct Args {
+    /// The environment of ledger.toml to connect to
+    #[arg(long, value_name = "NAME")]
+    env: Option<String>,
+    /// Only these tasks
+    #[arg(long, value_name = "TASK", num_args = 1.., conflicts_with_all = ["from", "resume", "dry_run"])]
+    only: Vec<String>,
+    /// This task and all that come after it
+    #[arg(long, value_name = "TASK", conflicts_with_all = ["resume", "dry_run"])]
+    from: Option<String>,
+    /// Whatever the open run has not established yet
+    #[arg(long, conflicts_with = "dry_run")]
+    resume: bool,
+    /// Only what changes nothing: the environment and the scripts, for real and recorded
+    #[arg(long)]
+    dry_run: bool,
+    /// The database's name, instead of typing it before the execution
+    #[arg(long, value_name = "DATABASE")]
+    confirm: Option<String>,
+    /// A file that holds the connection URL
+    #[arg(long, value_name = "FILE")]
+    database_url_file: Option<PathBuf>,
+    /// Who acts [default: $LEDGER_ACTOR, else the system's user, marked unverified]
+    #[arg(long = "as", value_name = "PRINCIPAL")]
+    actor: Option<String>,
+}
 
-/// Not built yet.
-pub fn run(_args: &Args, _globals: &Globals) -> Result<Exit, CliError> {
-    Err(CliError::new(Exit::Bug, "this command is not built yet"))
+impl Args {
+    fn selection(&self) -> Selection {
+        if !self.only.is_empty() {
+            Selection::Only(self.only.iter().map(TaskId::new).collect())
+        } else if let Some(task) = &self.from {
+            Selection::From(TaskId::new(task))
+        } else if self.resume {
+            Selection::Resume
+        } else if self.dry_run {
+            Selection::DryRun
+        } else {
+            Selection::All
+        }
+    }
+}
+
+/// Connects, runs, sums up.
+pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
+    let ui = globals.ui();
+    let mut store = globals.open_ledger_for_writing()?;
+    ui.note(format!("{:>12} connecting", ui.err("Ledger", Tone::Strong)));
+    session::runtime()?.block_on(async {
+        let connected = session::connect(globals, args.env.as_deref(), args.database_url_file.as_deref()).await?;
+        if let Some(confirm) = &args.confirm
+            && *confirm != connected.target.identity().database
+        {
+            return Err(CliError::setup(format!("--confirm {confirm} is not the connected database, {}", connected.target.identity().database))
+                .hint("check which database you are about to change"));
+        }
+        session::header(&ui, &connected, &store)?;
+        let selection = args.selection();
+        let hooks = Asking { ui, database: connected.target.identity().database.clone(), confirmed: args.confirm.is_some() };
+        let clock = Instant::now();
+        let actor = super::globals::actor(args.actor.as_deref());
+        let finished = carry_out(&ui, &mut store, &connected, &selection, &actor, &hooks).await?;
+        Ok(summary(&ui, &connected, &finished, &selection, clock.elapsed().as_secs_f64(), store.len()?))
+    })
+}
+
+/// Runs a selection with scratch databases that are gone afterwards, however it ends.
+pub async fn carry_out(
+    ui: &Ui,
+    store: &mut Store,
+    connected: &Connected,
+    selection: &Selection,
+    actor: &str,
+    hooks: &dyn Hooks,
+) -> Result<Finished, CliError> {
+    // Without fitting client programs there are no backups; CE-20 says so with the reason, so it is not an error here.
+    let tools = Tools::find(connected.target.major(), &connected.config.backup).ok();
+    let scratch = ScratchPool::new(connected.target.clone(), tools);
+    let project = Project { root: connected.root.clone() };
+    let terminal = Terminal::new(*ui);
+    let ended = Engine {
+        config: &connected.config,
+        config_bytes: &connected.config_bytes,
+        project: &project,
+        store,
+        target: &connected.target,
+        scratch: &scratch,
+        environment: &connected.environment,
+        actor,
+        redactor: &connected.redactor,
+        listener: &terminal,
+        hooks,
+    }
+    .run(selection)
+    .await;
+    if let Err(error) = scratch.close().await {
+        ui.note(format!("{:>12} a scratch database could not be dropped: {error}; the next run sweeps it", "Note"));
+    }
+    Ok(ended?)
+}
+
+/// The last lines of a run, and what it means for the exit code.
+pub fn summary(ui: &Ui, connected: &Connected, finished: &Finished, selection: &Selection, seconds: f64, entries: u64) -> Exit {
+    let ran: Vec<_> = finished.judgement.tasks.iter().filter(|judged| finished.ran.contains(&judged.task)).collect();
+    let count = |wanted: fn(&Outcome) -> bool| ran.iter().filter(|judged| wanted(&judged.outcome)).count();
+    let checks: usize = ran.iter().filter_map(|judged| finished.run.latest(&judged.task)).map(|(_, result)| result.document.checks.len()).sum();
+    ui.note("────────────");
+    ui.note(format!(
+        "{:>12} [{seconds:6.1}s] {} tasks: {} passed, {} failed, {} unknown, {} skipped; {checks} checks, {entries} entries",
+        ui.err("Summary", Tone::Strong),
+        ran.len(),
+        count(|o| *o == Outcome::Pass),
+        count(|o| *o == Outcome::Fail),
+        count(|o| matches!(o, Outcome::Unknown(_))),
+        count(|o| matches!(o, Outcome::Skipped(_))),
+    ));
+    let judgement = &finished.judgement;
+    let tone = match Exit::from(judgement.verdict) {
+        Exit::Good => Tone::Good,
+        Exit::NoGo => Tone::Bad,
+        _ => Tone::Open,
+    };
+    let next = match Exit::from(judgement.verdict) {
+        Exit::Good => "ledger attest --list · ledger report --format all · ledger sign-off --decision go --as PRINCIPAL --key FILE".to_owned(),
+        _ => match judgement.tasks.iter().find(|judged| judged.outcome != Outcome::Pass).and_then(|judged| judged.seq) {
+            Some(seq) => format!("ledger show {seq} · mend it · ledger run"),
+            None => "ledger run --resume".to_owned(),
+        },
+    };
+    ui.note(format!("{:>12} {next}", ui.err("Next", Tone::Strong)));
+    let whole = matches!(selection, Selection::All | Selection::From(_) | Selection::Resume);
+    if ui.format == super::MessageFormat::Json {
+        let _ = ui.json(&serde_json::json!({
+            "schema": "ledger.run/1", "run": finished.run.id, "database": connected.target.identity().database,
+            "verdict": judgement.verdict, "reason": judgement.reason, "tasks": judgement.tasks, "gates": judgement.gates,
+        }));
+    } else {
+        ui.answer(format!("{:>12} {}: {}", "Verdict", ui.out(&judgement.verdict.to_string(), tone), judgement.reason));
+    }
+    match selection {
+        Selection::DryRun if ran.iter().any(|judged| judged.outcome == Outcome::Fail) => Exit::NoGo,
+        // A dry run cannot decide anything: most of the plan has not run.
+        Selection::DryRun => Exit::Undecided,
+        _ if whole => judgement.verdict.into(),
+        _ if ran.iter().any(|judged| judged.outcome == Outcome::Fail) => Exit::NoGo,
+        _ if !ran.is_empty() && ran.iter().all(|judged| judged.outcome == Outcome::Pass) => Exit::Good,
+        _ => Exit::Undecided,
+    }
+}
+
+/// The hooks of a run that a person started.
+struct Asking {
+    ui: Ui,
+    database: String,
+    confirmed: bool,
+}
+
+impl Hooks for Asking {
+    fn render(&self, store: &Store, run: &RunId) -> Rendered {
+        rendered(store, run)
+    }
+
+    fn confirm(&self, task: &Task) -> Result<bool, RunError> {
+        if self.confirmed {
+            return Ok(true);
+        }
+        if !std::io::stdin().is_terminal() {
+            return Err(RunError::Setup {
+                what: format!("{} changes {} and nobody is there to confirm it", task.id, self.database),
+                hint: format!("ledger run --resume --confirm {}", self.database),
+            });
+        }
+        let prompt = format!("{} will change {}. Type its name to go on: ", task.id, self.database);
+        let _ = write!(std::io::stderr(), "{}", self.ui.err(&prompt, Tone::Strong));
+        let mut typed = String::new();
+        std::io::stdin().read_line(&mut typed).map_err(|source| RunError::Io { what: "the confirmation".into(), source })?;
+        Ok(typed.trim() == self.database)
+    }
+
+    fn after_task<'a>(&'a self, _task: &'a TaskId) -> Local<'a, Result<(), RunError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// Renders the report of a run as it stands, for the readiness task: names and sizes.
+pub fn rendered(store: &Store, run: &RunId) -> Rendered {
+    publish::render(store, run)
+        .map(|files| files.into_iter().map(|(name, bytes)| (name, bytes.len() as u64)).collect())
+        .map_err(|error| error.to_string())
 }

@@ -1,12 +1,173 @@
-//! `ledger show`.
+//! `ledger show`: one entry, check, part or run, as recorded.
 
-use super::{CliError, Exit, Globals};
+use std::io::Write;
 
-/// One entry, check, finding or run
+use serde_json::json;
+
+use super::ui::{Tone, Ui, inert};
+use super::{CliError, Exit, Globals, MessageFormat};
+use crate::chain::{Entry, Store};
+use crate::domain::{Evidence, Outcome};
+use crate::record::{self, Run};
+
+/// One entry, check or run, as recorded
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Examples:\n  ledger show 27                       the entry, its findings and its parts\n  \
+                        ledger show 27 --part check-rls-isolation.json\n  ledger show rls-isolation            the latest answer to this check\n  \
+                        ledger show staging_migration_20260108")]
+pub struct Args {
+    /// An entry's number, a check's code or a run's name
+    id: String,
+    /// Write this part of the entry to stdout, exactly as recorded
+    #[arg(long, value_name = "NAME")]
+    part: Option<String>,
+    /// At most this many subjects of a check
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    rows: usize,
+}
 
-/// Not built yet.
-pub fn run(_args: &Args, _globals: &Globals) -> Result<Exit, CliError> {
-    Err(CliError::new(Exit::Bug, "this command is not built yet"))
+/// Finds out what the id means and shows it.
+pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
+    let ui = globals.ui();
+    let store = globals.open_ledger()?;
+    if let Ok(seq) = args.id.parse::<u64>() {
+        let size = store.len()?;
+        let entry = (seq < size).then(|| store.entry(seq)).transpose()?.ok_or_else(|| {
+            CliError::new(Exit::Usage, format!("the ledger has no entry {seq}")).hint(format!("it has entries 0 to {}", size.saturating_sub(1)))
+        })?;
+        return match &args.part {
+            Some(name) => part(&store, &entry, name),
+            None => show_entry(&ui, &store, &entry, args.rows),
+        };
+    }
+    let history = record::read::load(&store)?;
+    if let Some(found) = history.runs.iter().find(|run| run.id.as_str() == args.id) {
+        return show_run(&ui, found);
+    }
+    let latest = history.runs.iter().rev().find_map(|run| {
+        let attempts = run.attempts.iter().rev().filter_map(|attempt| attempt.result.as_ref().map(|result| (attempt, result)));
+        attempts.flat_map(|(attempt, result)| result.evidence.iter().map(move |evidence| (attempt, result.seq, evidence))).find(|(_, _, e)| e.check.as_str() == args.id)
+    });
+    match latest {
+        Some((attempt, seq, evidence)) => {
+            if ui.format == MessageFormat::Json {
+                ui.json(&json!({"schema": "ledger.check/1", "seq": seq, "task": attempt.task, "attempt": attempt.attempt, "evidence": evidence}))?;
+            } else {
+                ui.answer(format!("{} of {} attempt {}, entry {seq}", args.id, attempt.task, attempt.attempt));
+                show_evidence(&ui, evidence, args.rows);
+            }
+            Ok(Exit::Good)
+        }
+        None => Err(CliError::new(Exit::Usage, format!("`{}` is no entry, no recorded check and no run of this ledger", args.id))
+            .hint("ledger log lists entries; ledger checks list lists checks")),
+    }
+}
+
+fn part(store: &Store, entry: &Entry, name: &str) -> Result<Exit, CliError> {
+    if !entry.header.parts.iter().any(|part| part.name == name) {
+        let names: Vec<&str> = entry.header.parts.iter().map(|part| part.name.as_str()).collect();
+        return Err(CliError::new(Exit::Usage, format!("entry {} has no part {name}", entry.seq)).hint(format!("it has: {}", names.join(", "))));
+    }
+    match store.part(entry.seq, name)? {
+        Some(bytes) => {
+            let _ = std::io::stdout().lock().write_all(&bytes);
+            Ok(Exit::Good)
+        }
+        None => Err(CliError::new(Exit::Undecided, format!("part {name} of entry {} was redacted", entry.seq))),
+    }
+}
+
+fn show_entry(ui: &Ui, store: &Store, entry: &Entry, rows: usize) -> Result<Exit, CliError> {
+    let header = &entry.header;
+    if ui.format == MessageFormat::Json {
+        let value: serde_json::Value = serde_json::from_slice(&entry.header_bytes).unwrap_or_default();
+        ui.json(&json!({"schema": "ledger.entry/1", "seq": entry.seq, "prev": entry.prev.to_string(), "leaf": entry.leaf.to_string(), "header": value}))?;
+        return Ok(Exit::Good);
+    }
+    ui.answer(format!("Entry    {}  {}", entry.seq, header.kind.as_str()));
+    ui.answer(format!("Leaf     {}", entry.leaf));
+    ui.answer(format!("Prev     {}", entry.prev));
+    ui.answer(format!("When     {} by {} on {}", header.ts, inert(&header.actor), inert(&header.host)));
+    if let Some(run) = &header.run {
+        let task = header.task.as_deref().map(|task| format!(", {task} attempt {}", header.attempt.unwrap_or(1))).unwrap_or_default();
+        ui.answer(format!("Run      {}{}", inert(run), inert(&task)));
+    }
+    for (key, value) in &header.body {
+        ui.answer(format!("{key:<8} {}", inert(&value.to_string())));
+    }
+    if !header.parts.is_empty() {
+        ui.answer("Parts");
+        for part in &header.parts {
+            ui.answer(format!("  {:<44} {:>10} bytes  {}", part.name, part.size, part.media));
+        }
+    }
+    for part in header.parts.iter().filter(|part| part.name.starts_with("check-")) {
+        let Some(bytes) = store.part(entry.seq, &part.name)? else {
+            ui.answer(format!("\n{} was redacted", part.name));
+            continue;
+        };
+        let Ok(evidence) = serde_json::from_slice::<Evidence>(&bytes) else { continue };
+        if evidence.outcome.word() != "pass" {
+            ui.answer("");
+            show_evidence(ui, &evidence, rows);
+        }
+    }
+    Ok(Exit::Good)
+}
+
+fn show_evidence(ui: &Ui, evidence: &Evidence, rows: usize) {
+    let tone = match evidence.outcome.word() {
+        "pass" => Tone::Good,
+        "fail" => Tone::Bad,
+        _ => Tone::Open,
+    };
+    ui.answer(format!("{}  {}  ({}, severity {})", ui.out(&evidence.outcome.word().to_uppercase(), tone), evidence.check, evidence.title, evidence.severity.word()));
+    if let Some(why) = evidence.outcome.why() {
+        ui.answer(format!("  not established: {}", inert(why)));
+    }
+    ui.answer(format!("  asked of {} at {}, {} subjects", evidence.asked_of, evidence.started, evidence.rows.len()));
+    // Bad subjects first: they are why somebody looks.
+    let ordered = evidence.rows.iter().filter(|row| row.ok != Some(true)).chain(evidence.rows.iter().filter(|row| row.ok == Some(true)));
+    for row in ordered.take(rows) {
+        let (mark, tone) = match row.ok {
+            Some(true) => ("ok", Tone::Good),
+            Some(false) => ("BAD", Tone::Bad),
+            None => ("?", Tone::Open),
+        };
+        ui.answer(format!(
+            "  {} {}: {} (expected {})",
+            ui.out(&format!("{mark:>3}"), tone),
+            inert(&row.subject),
+            inert(&row.observed),
+            inert(&row.expected)
+        ));
+        if row.ok == Some(false) && !row.detail.is_null() {
+            ui.answer(format!("      {}", inert(&row.detail.to_string())));
+        }
+    }
+    if evidence.rows.len() > rows {
+        ui.answer(format!("  … {} more: --rows {}", evidence.rows.len() - rows, evidence.rows.len()));
+    }
+    if !evidence.fix.is_empty() && evidence.outcome.word() == "fail" {
+        ui.answer(format!("  fix: {}", inert(&evidence.fix)));
+    }
+}
+
+fn show_run(ui: &Ui, run: &Run) -> Result<Exit, CliError> {
+    let judgement = run.judgement();
+    if ui.format == MessageFormat::Json {
+        ui.json(&json!({"schema": "ledger.run/1", "run": run.id, "opened": run.opened, "target": run.target, "judgement": judgement}))?;
+        return Ok(Exit::Good);
+    }
+    ui.answer(format!("Run      {}, entry {}, opened {} by {}", run.id, run.opened_seq, run.opened, inert(&run.actor)));
+    ui.answer(format!("Target   {}", inert(&run.target.to_string())));
+    ui.answer(format!("Verdict  {}: {}", judgement.verdict, inert(&judgement.reason)));
+    for attempt in &run.attempts {
+        let (outcome, seq) = match &attempt.result {
+            Some(result) => (result.document.outcome.clone(), result.seq),
+            None => (Outcome::Unknown("interrupted".into()), attempt.started_seq),
+        };
+        ui.answer(format!("  [{seq}] {} attempt {}: {}", attempt.task, attempt.attempt, inert(&outcome.to_string())));
+    }
+    Ok(Exit::Good)
 }

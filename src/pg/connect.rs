@@ -52,6 +52,29 @@ impl ConnectSpec {
         &self.config
     }
 
+    /// The connection that the environment describes: `DATABASE_URL`.
+    pub fn from_environment() -> Result<Self, PgError> {
+        match std::env::var("DATABASE_URL") {
+            Ok(url) => Self::parse(&url),
+            Err(_) => Err(PgError::other("DATABASE_URL is not set")),
+        }
+    }
+
+    /// The password, for the redactor to learn; never to be shown.
+    pub fn password(&self) -> Option<String> {
+        self.config.get_password().map(|password| String::from_utf8_lossy(password).into_owned())
+    }
+
+    /// `host/database`, what production patterns are matched against.
+    pub fn host_and_database(&self) -> String {
+        let host = match self.config.get_hosts().first() {
+            Some(tokio_postgres::config::Host::Tcp(host)) => host.clone(),
+            Some(tokio_postgres::config::Host::Unix(path)) => path.display().to_string(),
+            None => "localhost".into(),
+        };
+        format!("{host}/{}", self.database())
+    }
+
     /// `database @ host:port as role`, without secrets.
     pub fn shown(&self) -> String {
         let host = match self.config.get_hosts().first() {

@@ -3,6 +3,8 @@
 //! `run` writes by these types and every reader (resume, status, report, go-no-go) reads by them, so that the two cannot drift.
 //! `chain` knows bytes, `domain` knows meaning; this module joins them and nothing else.
 
+pub mod read;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;

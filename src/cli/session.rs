@@ -1,0 +1,133 @@
+//! From a project to a running engine: connecting, refusing what must be refused, and the header a person sees.
+
+use std::path::{Path, PathBuf};
+
+use regex_lite::Regex;
+
+use super::ui::{Tone, Ui};
+use super::{CliError, Exit, Globals};
+use crate::chain::Store;
+use crate::config::Config;
+use crate::pg::{ConnectSpec, PgError, Target};
+use crate::redact::Redactor;
+use crate::run::RunError;
+
+/// A project that is connected to its target.
+pub struct Connected {
+    pub root: PathBuf,
+    pub config: Config,
+    pub config_bytes: Vec<u8>,
+    pub environment: String,
+    pub target: Target,
+    pub redactor: Redactor,
+}
+
+/// Reads the project, finds the environment's connection, refuses production, connects.
+pub async fn connect(globals: &Globals, environment: Option<&str>, url_file: Option<&Path>) -> Result<Connected, CliError> {
+    let (root, config, config_bytes) = globals.config()?;
+    let environment = environment.unwrap_or(&config.default_environment).to_owned();
+    let spec = resolve(&root, &config, &environment, url_file)?;
+    refuse_production(&config, &spec)?;
+    let mut redactor = Redactor::from_environment();
+    if let Some(password) = spec.password() {
+        redactor.learn(&password);
+    }
+    let target = Target::open(spec.clone(), &format!("ledger/{environment}"))
+        .await
+        .map_err(|error| unreachable_target(&spec, &error, &environment))?;
+    Ok(Connected { root, config, config_bytes, environment, target, redactor })
+}
+
+fn resolve(root: &Path, config: &Config, environment: &str, url_file: Option<&Path>) -> Result<ConnectSpec, CliError> {
+    let settings = config.environments.get(environment).cloned();
+    if settings.is_none() && !config.environments.is_empty() {
+        let known: Vec<&str> = config.environments.keys().map(String::as_str).collect();
+        return Err(
+            CliError::setup(format!("ledger.toml has no environment `{environment}`")).hint(format!("it has: {}", known.join(", ")))
+        );
+    }
+    let settings = settings.unwrap_or_default();
+    let file = url_file.map(Path::to_path_buf).or_else(|| settings.url_file.as_ref().map(|file| root.join(file)));
+    let (text, source) = if let Some(file) = file {
+        let text = std::fs::read_to_string(&file)
+            .map_err(|error| CliError::setup(format!("cannot read the connection URL from {}", file.display())).cause(error))?;
+        (text, file.display().to_string())
+    } else if let Some(name) = settings.url_env.as_deref().filter(|name| std::env::var_os(name).is_some()) {
+        (std::env::var(name).unwrap_or_default(), format!("${name}"))
+    } else {
+        return ConnectSpec::from_environment().map_err(|error| {
+            let named = settings.url_env.as_deref().unwrap_or("DATABASE_URL");
+            CliError::setup(format!("environment `{environment}` has no connection"))
+                .cause(error)
+                .hint(format!("export {named}='postgresql://user@host:5432/database' (password in ~/.pgpass), or use --database-url-file"))
+        });
+    };
+    ConnectSpec::parse(&text).map_err(|error| CliError::setup(format!("the connection string in {source} cannot be used")).cause(error))
+}
+
+/// A target whose `host/database` matches a production pattern is refused.
+fn refuse_production(config: &Config, spec: &ConnectSpec) -> Result<(), CliError> {
+    let name = spec.host_and_database();
+    for pattern in &config.safety.production_patterns {
+        let regex = Regex::new(pattern).map_err(|error| {
+            CliError::setup(format!("`production-patterns` in ledger.toml holds a bad pattern: {pattern}")).cause(error)
+        })?;
+        if regex.is_match(&name) {
+            return Err(CliError::setup(format!("{name} looks like production"))
+                .cause(format!("it matches `{pattern}` of [safety] production-patterns in ledger.toml"))
+                .hint("this tool rehearses on staging; if this is staging, change the pattern"));
+        }
+    }
+    Ok(())
+}
+
+fn unreachable_target(spec: &ConnectSpec, error: &PgError, environment: &str) -> CliError {
+    let hint = match error.sqlstate.as_deref() {
+        Some("28P01" | "28000") => {
+            format!("check role and password of environment `{environment}`; a password belongs in ~/.pgpass or the URL's variable")
+        }
+        Some("3D000") => "check the database's name; `psql -l` lists what the server has".into(),
+        Some("53300") => "the server has no connection left; try again later".into(),
+        Some("42501") => "the role may not read what identifies the server: GRANT pg_monitor TO it, or use the owner".into(),
+        _ => format!("check that the server runs and that host and port are right: {}", spec.shown()),
+    };
+    CliError::setup(format!("cannot connect to {}", spec.shown())).cause(error).hint(hint)
+}
+
+/// The lines above a run.
+pub fn header(ui: &Ui, connected: &Connected, store: &Store) -> Result<(), CliError> {
+    let identity = connected.target.identity();
+    ui.note(format!("{:>12} {}, PostgreSQL {}", ui.err("Target", Tone::Strong), connected.target.spec().shown(), identity.server_version));
+    let head = store.head()?;
+    ui.note(format!(
+        "{:>12} evidence/ledger.db, {} entries, head {}",
+        ui.err("Ledger", Tone::Strong),
+        head.size,
+        &head.leaf.to_string()[..12]
+    ));
+    let plan = &connected.config.plan;
+    ui.note(format!("{:>12} {}: {} tasks, {} gates", ui.err("Plan", Tone::Strong), plan.id, plan.tasks.len(), plan.gates.len()));
+    Ok(())
+}
+
+impl From<RunError> for CliError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Ledger(error) => error.into(),
+            RunError::Setup { what, hint } => Self::setup(what).hint(hint),
+            RunError::Pg(error) => Self::setup("the database could not be used").cause(error),
+            RunError::Io { what, source } => Self::setup(format!("cannot read {what}")).cause(source),
+            RunError::Interrupted => {
+                Self::new(Exit::Interrupted, "interrupted").hint("ledger run --resume goes on; ledger status shows where the run stands")
+            }
+        }
+    }
+}
+
+/// A runtime for commands that talk to the server: one thread, since the work is the server's.
+pub fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::new(Exit::Bug, "cannot start the runtime").cause(error))
+}

@@ -1,0 +1,274 @@
+//! One run, task by task.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Instant;
+
+use super::event::{Event, Listener};
+use super::open::{self, Opened};
+use super::select::Selection;
+use super::{RunError, rules, write};
+use crate::chain::Store;
+use crate::config::Config;
+use crate::domain::plan::Task;
+use crate::domain::verdict::{Judgement, task_outcome};
+use crate::domain::{CheckOutcome, Outcome, RunId, TaskId};
+use crate::pg::{ScratchPool, Target};
+use crate::record::{self, Run};
+use crate::redact::Redactor;
+use crate::steps::{self, Context, Progress, Project, StepError, StepReport, TaskLog};
+
+/// A future that borrows what it works on.
+pub type Local<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// What rendering the report came to: file names and sizes, or why it could not be rendered.
+pub type Rendered = Result<Vec<(String, u64)>, String>;
+
+/// What the engine asks of whoever runs it.
+pub trait Hooks {
+    /// Renders the report of the run as it stands, for the readiness task.
+    fn render(&self, store: &Store, run: &RunId) -> Rendered;
+
+    /// Asked before a task that changes the target starts. `Ok(false)`: it must not.
+    fn confirm(&self, task: &Task) -> Result<bool, RunError>;
+
+    /// Called between two tasks, after the result of `task` is on the ledger.
+    fn after_task<'a>(&'a self, task: &'a TaskId) -> Local<'a, Result<(), RunError>>;
+}
+
+/// Everything a run needs.
+pub struct Engine<'a> {
+    pub config: &'a Config,
+    pub config_bytes: &'a [u8],
+    pub project: &'a Project,
+    pub store: &'a mut Store,
+    pub target: &'a Target,
+    pub scratch: &'a ScratchPool,
+    /// The name of the environment in ledger.toml.
+    pub environment: &'a str,
+    pub actor: &'a str,
+    pub redactor: &'a Redactor,
+    pub listener: &'a dyn Listener,
+    pub hooks: &'a dyn Hooks,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Finished {
+    pub run: Run,
+    pub judgement: Judgement,
+    /// The tasks that this invocation ran, in order.
+    pub ran: Vec<TaskId>,
+}
+
+impl Engine<'_> {
+    /// Runs the selection. An interrupt is recorded and returned as [`RunError::Interrupted`].
+    pub async fn run(&mut self, selection: &Selection) -> Result<Finished, RunError> {
+        let Opened { run, resumed } = open::open(self, selection)?;
+        let history = self.read(&run)?;
+        let judged = history.judgement();
+        let tasks: Vec<Task> = selection.tasks(&self.config.plan, Some(&judged))?.into_iter().cloned().collect();
+        self.listener.on(&Event::Opened { run: run.to_string(), resumed, tasks: tasks.len() });
+        for (task, seq) in interrupted(&history) {
+            self.listener.on(&Event::FoundInterrupted { task, seq });
+        }
+        let mut ran = Vec::new();
+        for (position, task) in tasks.iter().enumerate() {
+            let place = Place { index: position + 1, total: tasks.len() };
+            let interrupted = self.task(&run, task, place).await?;
+            ran.push(task.id.clone());
+            if interrupted {
+                return Err(RunError::Interrupted);
+            }
+            self.hooks.after_task(&task.id).await?;
+        }
+        let run = self.read(&run)?;
+        let judgement = run.judgement();
+        Ok(Finished { run, judgement, ran })
+    }
+
+    /// The run as its entries tell it.
+    pub(super) fn read(&self, run: &RunId) -> Result<Run, RunError> {
+        record::read::run(self.store, run)?
+            .ok_or_else(|| RunError::Setup { what: format!("the ledger has no run {run}"), hint: "ledger log shows what it has".into() })
+    }
+
+    /// One attempt of one task, from its start to its result; whether it was interrupted.
+    async fn task(&mut self, run: &RunId, task: &Task, place: Place) -> Result<bool, RunError> {
+        let history = self.read(run)?;
+        let products = history.products();
+        let facts = history.facts();
+        let attempt =
+            history.attempts.iter().filter(|earlier| earlier.task == task.id).map(|earlier| earlier.attempt).max().unwrap_or(0) + 1;
+        let parts: Vec<String> = history.parts.iter().map(|part| part.name.clone()).collect();
+
+        let blocked = match rules::blocked(&self.config.plan, task, &history.judgement(), &products) {
+            Some(why) => Some(why),
+            None if task.uses.writes_to_target() && !self.hooks.confirm(task)? => Some("not confirmed".to_owned()),
+            None => None,
+        };
+        let started = write::started(self.actor, run, task, attempt);
+        let start = self.store.append(started)?.seq;
+        self.listener.on(&Event::Started { task: task.id.clone(), name: task.name.clone(), index: place.index, total: place.total });
+
+        let log = TaskLog::default();
+        let clock = Instant::now();
+        let mut report = StepReport::default();
+        let mut was_interrupted = false;
+        let outcome = match blocked {
+            Some(why) => {
+                log.line(format!("not started: {why}"));
+                Outcome::Skipped(why)
+            }
+            None => {
+                let rendered = (task.uses == crate::domain::plan::StepKind::Readiness).then(|| self.hooks.render(self.store, run));
+                let target = self.target.named(&format!("ledger/{run}/{}", task.id));
+                let saying = Saying(self.listener);
+                let cx = Context {
+                    config: self.config,
+                    task,
+                    run,
+                    project: self.project,
+                    target: &target,
+                    scratch: self.scratch,
+                    products: &products,
+                    results: &facts.results,
+                    parts: &parts,
+                    rendered: rendered.as_ref(),
+                    log: &log,
+                    progress: &saying,
+                };
+                log.line(format!("{} {} attempt {attempt} of run {run}", task.id, task.name));
+                let ended = tokio::select! {
+                    ended = steps::run(&cx, &mut report) => ended,
+                    () = interrupt() => Err(StepError::Interrupted),
+                };
+                if let Err(StepError::Interrupted) = ended {
+                    target.cancel_all().await;
+                    was_interrupted = true;
+                }
+                self.outcome(&report, ended, &log)
+            }
+        };
+        log.line(format!("outcome: {outcome}"));
+        let result = write::Result {
+            start,
+            attempt,
+            outcome: &outcome,
+            duration: clock.elapsed(),
+            report: &report,
+            log: log.text(),
+            redactor: self.redactor,
+        };
+        let log_name = task.log_name();
+        self.mirror_log(&log_name, &log.text());
+        let seq = self.store.append(write::result(self.actor, run, task, &result))?.seq;
+        self.announce(task, place, &outcome, &report, clock.elapsed().as_secs_f64(), seq);
+        Ok(was_interrupted)
+    }
+
+    /// What the step's report and its end come to. An error is never a pass and never hides a failure found before it.
+    fn outcome(&self, report: &StepReport, ended: Result<(), StepError>, log: &TaskLog) -> Outcome {
+        let judged = task_outcome(
+            report.evidence.iter().map(|evidence| (&evidence.check, evidence.severity, &evidence.outcome)),
+            self.config.plan.fail_at,
+        );
+        match ended {
+            Ok(()) => judged,
+            Err(error) => {
+                let why = match &error {
+                    StepError::Cannot { what, hint: Some(hint) } => format!("{what} ({hint})"),
+                    other => other.to_string(),
+                };
+                log.line(format!("stopped: {why}"));
+                match judged {
+                    Outcome::Fail => Outcome::Fail,
+                    _ => Outcome::Unknown(self.redactor.clean(&why)),
+                }
+            }
+        }
+    }
+
+    /// The log where people look for it: `logs/` of the project. The record is the ledger's part; this is a copy for `tail`.
+    fn mirror_log(&self, name: &str, text: &str) {
+        let folder = self.project.root.join("logs");
+        let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(folder.join(name), self.redactor.clean(text)));
+        if let Err(error) = written {
+            self.listener.on(&Event::Says { message: format!("logs/{name} could not be written: {error}") });
+        }
+    }
+
+    fn announce(&self, task: &Task, place: Place, outcome: &Outcome, report: &StepReport, seconds: f64, seq: u64) {
+        let fail_at = self.config.plan.fail_at;
+        let findings =
+            report.evidence.iter().flat_map(|evidence| evidence.findings()).filter(|finding| finding.severity >= fail_at).collect();
+        let unknown = report
+            .evidence
+            .iter()
+            .filter(|evidence| evidence.severity >= fail_at)
+            .filter_map(|evidence| match &evidence.outcome {
+                CheckOutcome::Unknown(why) => Some((evidence.check.to_string(), why.clone())),
+                _ => None,
+            })
+            .collect();
+        self.listener.on(&Event::Finished {
+            task: task.id.clone(),
+            name: task.name.clone(),
+            index: place.index,
+            total: place.total,
+            outcome: outcome.clone(),
+            headline: report.headline.clone(),
+            seconds,
+            seq,
+            findings,
+            unknown,
+            checks: report.evidence.len(),
+        });
+    }
+}
+
+/// `(index/total)` of the terminal's line.
+#[derive(Clone, Copy)]
+struct Place {
+    index: usize,
+    total: usize,
+}
+
+struct Saying<'a>(&'a dyn Listener);
+
+impl Progress for Saying<'_> {
+    fn say(&self, message: &str) {
+        self.0.on(&Event::Says { message: message.to_owned() });
+    }
+}
+
+/// Attempts that started and never finished.
+fn interrupted(run: &Run) -> Vec<(TaskId, u64)> {
+    let finished: BTreeSet<&TaskId> = run.attempts.iter().filter(|attempt| attempt.result.is_some()).map(|attempt| &attempt.task).collect();
+    run.attempts
+        .iter()
+        .filter(|attempt| attempt.result.is_none() && !finished.contains(&attempt.task))
+        .map(|attempt| (attempt.task.clone(), attempt.started_seq))
+        .collect()
+}
+
+/// Ends when the person (Ctrl-C) or the system (SIGTERM) asks to stop.
+async fn interrupt() {
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => {
+            if pressed.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+        () = terminate => {}
+    }
+}

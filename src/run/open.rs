@@ -1,0 +1,137 @@
+//! Opening a run, or going on with the open one.
+//!
+//! A ledger belongs to one target: system identifier, database oid and name of the first run decide. A run stays open until
+//! its sign-off or a new run, and goes on only with the same plan, migrations and target.
+
+use serde_json::{Map, Value};
+
+use super::digest;
+use super::engine::Engine;
+use super::{RunError, Selection};
+use crate::chain::{Draft, EntryType, PartDraft, Store};
+use crate::checks::CHECKS;
+use crate::domain::RunId;
+use crate::pg::target::Identity;
+use crate::record::{self, Run};
+
+/// The run that this invocation works on.
+pub struct Opened {
+    pub run: RunId,
+    pub resumed: bool,
+}
+
+/// Goes on with the open run where the selection may and everything is the same; else opens a new one, closing the old.
+pub fn open(engine: &mut Engine<'_>, selection: &Selection) -> Result<Opened, RunError> {
+    let history = record::read::load(engine.store)?;
+    if let Some(first) = history.runs.first() {
+        same_target(&first.target, engine.target.identity())?;
+    }
+    let folder = engine.project.path(&engine.config.migrations.dir);
+    let digest = digest::of_folder(&folder)?;
+    let open = history.runs.last().filter(|run| run.closed.is_none() && run.decisions.is_empty());
+    if selection.continues() {
+        if let Some(run) = open {
+            unchanged(run, engine.config_bytes, &digest)?;
+            return Ok(Opened { run: run.id.clone(), resumed: true });
+        }
+        if *selection == Selection::Resume {
+            return Err(RunError::Setup { what: "there is no open run to resume".into(), hint: "ledger run opens one".into() });
+        }
+    }
+    if let Some(run) = open {
+        close(engine.store, engine.actor, run)?;
+    }
+    let run = next_id(engine.environment, history.runs.iter().map(|run| run.id.as_str()));
+    let draft = opened(engine, &run, &digest);
+    engine.store.append(draft)?;
+    Ok(Opened { run, resumed: false })
+}
+
+/// Refuses a ledger of another target.
+pub fn same_target(pinned: &Value, identity: &Identity) -> Result<(), RunError> {
+    let text = |key: &str| pinned.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let oid = pinned.get("database_oid").and_then(Value::as_u64);
+    let same = text("system_identifier") == identity.system_identifier
+        && text("database") == identity.database
+        && oid == Some(u64::from(identity.database_oid));
+    match same {
+        true => Ok(()),
+        false => Err(RunError::Setup {
+            what: format!(
+                "this ledger belongs to another target: database {} of system {}, not {} of system {}",
+                text("database"),
+                text("system_identifier"),
+                identity.database,
+                identity.system_identifier
+            ),
+            hint:
+                "one ledger, one target: use a project folder of its own (ledger init in a new folder), or connect to the ledger's target"
+                    .into(),
+        }),
+    }
+}
+
+fn unchanged(run: &Run, config: &[u8], migrations: &str) -> Result<(), RunError> {
+    let what = if run.config_bytes != config {
+        "ledger.toml has changed since the run was opened"
+    } else if run.migrations_digest != migrations {
+        "the migrations have changed since the run was opened"
+    } else {
+        return Ok(());
+    };
+    Err(RunError::Setup {
+        what: format!("run {} cannot go on: {what}", run.id),
+        hint: "ledger run opens a new run; the old one stays visible".into(),
+    })
+}
+
+fn close(store: &mut Store, actor: &str, run: &Run) -> Result<(), RunError> {
+    let mut draft = Draft::new(EntryType::RunClosed, actor);
+    draft.run = Some(run.id.to_string());
+    draft.body.insert("verdict".into(), run.judgement().verdict.to_string().into());
+    store.append(draft)?;
+    Ok(())
+}
+
+/// `staging_migration_20260108`, and `…-02` for the second on one day.
+fn next_id<'a>(environment: &str, existing: impl Iterator<Item = &'a str>) -> RunId {
+    let base = format!("{environment}_migration_{}", chrono::Utc::now().format("%Y%m%d"));
+    let existing: Vec<&str> = existing.collect();
+    let mut id = base.clone();
+    let mut number = 1;
+    while existing.contains(&id.as_str()) {
+        number += 1;
+        id = format!("{base}-{number:02}");
+    }
+    RunId::new(id)
+}
+
+fn opened(engine: &Engine<'_>, run: &RunId, migrations: &str) -> Draft {
+    let mut draft = Draft::new(EntryType::RunOpened, engine.actor);
+    draft.run = Some(run.to_string());
+    draft.target = Some(target(engine.target.identity()));
+    draft.body.insert("migrations_digest".into(), migrations.into());
+    draft.body.insert("source_commit".into(), digest::source_commit(&engine.project.root).into());
+    draft.body.insert("environment".into(), engine.environment.into());
+    draft.parts.push(PartDraft::bytes("ledger.toml", "application/toml", engine.config_bytes.to_vec()).at("trust/ledger.toml"));
+    if let Ok(signers) = std::fs::read(engine.project.root.join("allowed_signers")) {
+        draft.parts.push(PartDraft::bytes("allowed_signers.txt", "text/plain", signers).at("trust/allowed_signers.UNTRUSTED"));
+    }
+    for check in CHECKS.iter() {
+        let name = format!("{}.sql", check.code);
+        let path = format!("queries/{name}");
+        draft.parts.push(PartDraft::bytes(name, "application/sql", check.text.clone().into_bytes()).at(path));
+    }
+    draft
+}
+
+fn target(identity: &Identity) -> Map<String, Value> {
+    let mut target = Map::new();
+    target.insert("system_identifier".into(), identity.system_identifier.clone().into());
+    target.insert("database".into(), identity.database.clone().into());
+    target.insert("database_oid".into(), identity.database_oid.into());
+    target.insert("server_version".into(), identity.server_version.clone().into());
+    target.insert("server_time".into(), identity.server_time.clone().into());
+    target.insert("lsn".into(), identity.lsn.clone().into());
+    target
+}
