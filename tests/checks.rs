@@ -15,13 +15,19 @@
 //! The sections run as the superuser in a database of their own; the check is asked in a read-only session, as a step asks it.
 //! Probe checks stand in `tests/checks/probes.toml` with the test that plants their defect.
 
+#![cfg(feature = "pg")]
+
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use migration_ledger::checks::ask::ask;
 use migration_ledger::checks::{CHECKS, Check, Kind};
 use migration_ledger::domain::Evidence;
-use migration_ledger::pg::{Access, ConnectSpec, Target};
+use migration_ledger::pg::{Access, Target};
+
+use support::TestDb;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -126,6 +132,18 @@ fn every_check_has_its_file_its_line_and_its_defect() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The source of a test binary: its file and the modules in its folder.
+fn test_source(file: &str) -> String {
+    let mut source = std::fs::read_to_string(root().join("tests").join(format!("{file}.rs"))).unwrap_or_default();
+    for entry in std::fs::read_dir(root().join("tests").join(file)).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            source.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+    source
+}
+
 #[test]
 fn every_probe_check_names_a_test_that_exists() {
     let text = std::fs::read_to_string(root().join("tests/checks/probes.toml")).unwrap();
@@ -142,7 +160,7 @@ fn every_probe_check_names_a_test_that_exists() {
                 wrong.push(format!("{code}: `{test}` is not `<file>::<function>`"));
                 continue;
             };
-            let source = std::fs::read_to_string(root().join("tests").join(format!("{file}.rs"))).unwrap_or_default();
+            let source = test_source(file);
             let function = function.rsplit("::").next().unwrap_or(function);
             if !source.contains(&format!("fn {function}(")) {
                 wrong.push(format!("{code}: tests/{file}.rs has no test {function}"));
@@ -159,21 +177,15 @@ fn every_probe_check_names_a_test_that_exists() {
 
 #[test]
 fn every_query_check_finds_its_defect_and_falls_silent_after_the_repair() {
-    let Some(url) = server() else { return };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let wrong = runtime.block_on(async {
-        let admin = Target::open(ConnectSpec::parse(&url).unwrap(), "ledger/test/checks").await.unwrap();
+    let wrong = support::blocking(async {
         let mut wrong = Vec::new();
         for check in CHECKS.iter().filter(|check| check.kind == Kind::Query) {
+            // A missing file is the other test's finding.
             let Ok(text) = std::fs::read_to_string(defect_file(check)) else { continue };
-            let database = format!("check_{}_{}", check.code.as_str().replace('-', "_"), std::process::id());
-            let server = admin.session(Access::ReadWrite).await.unwrap();
-            server.batch(&format!("CREATE DATABASE \"{database}\" TEMPLATE template0")).await.unwrap();
             let result = match Defect::parse(&text) {
-                Ok(defect) => defect_and_repair(&admin.sibling(&database), check, &defect).await,
+                Ok(defect) => defect_and_repair(&TestDb::empty().await.target("postgres").await, check, &defect).await,
                 Err(error) => Err(error),
             };
-            server.batch(&format!("DROP DATABASE \"{database}\" WITH (FORCE)")).await.unwrap();
             if let Err(error) = result {
                 wrong.push(format!("{}: {error}", check.code));
             }
@@ -181,13 +193,6 @@ fn every_query_check_finds_its_defect_and_falls_silent_after_the_repair() {
         wrong
     });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-/// The server to make databases on.
-fn server() -> Option<String> {
-    let url = std::env::var("LEDGER_TEST_URL").ok();
-    assert!(url.is_some() || std::env::var_os("CI").is_none(), "LEDGER_TEST_URL is not set");
-    url
 }
 
 async fn defect_and_repair(target: &Target, check: &Check, defect: &Defect) -> Result<(), String> {

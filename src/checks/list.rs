@@ -18,21 +18,23 @@ const EXECUTE: &[&str] = &[];
 const ROW_SECURITY: &[&str] = &[];
 
 /// CE-24.
-const FOREIGN_KEYS: &[&str] = &[];
+const FOREIGN_KEYS: &[&str] = &[
+    include_str!("../../queries/foreign-keys/fk-expected.sql"),
+    include_str!("../../queries/foreign-keys/fk-orphans.sql"),
+    include_str!("../../queries/foreign-keys/fk-validated.sql"),
+    include_str!("../../queries/foreign-keys/fk-triggers-enabled.sql"),
+    include_str!("../../queries/foreign-keys/fk-cross-tenant.sql"),
+    include_str!("../../queries/foreign-keys/fk-partial-null.sql"),
+    include_str!("../../queries/foreign-keys/fk-type-match.sql"),
+    include_str!("../../queries/foreign-keys/fk-child-index.sql"),
+    include_str!("../../queries/foreign-keys/fk-like-column-without-key.sql"),
+];
 
 /// CE-25.
 const INTEGRITY: &[&str] = &[];
 
 /// CE-26.
-const PERFORMANCE: &[&str] = &[
-    include_str!("../../queries/performance/benchmark-regression.sql"),
-    include_str!("../../queries/performance/benchmark-control.sql"),
-    include_str!("../../queries/performance/index-invalid.sql"),
-    include_str!("../../queries/performance/index-duplicate.sql"),
-    include_str!("../../queries/performance/index-redundant.sql"),
-    include_str!("../../queries/performance/index-unused.sql"),
-    include_str!("../../queries/performance/index-missing.sql"),
-];
+const PERFORMANCE: &[&str] = &[];
 
 /// CE-27.
 const ROLLBACK: &[&str] = &[];

@@ -187,6 +187,7 @@ pub mod environment;
 pub mod execute;
 pub mod foreign_keys;
 pub mod integrity;
+pub mod paper;
 pub mod performance;
 pub mod readiness;
 pub mod rollback;

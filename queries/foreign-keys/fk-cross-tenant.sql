@@ -1,0 +1,13 @@
+-- code: fk-cross-tenant
+-- title: No row references a row of another tenant
+-- step: foreign-keys
+-- severity: critical
+-- min-subjects: 1
+-- when-none: not-applicable
+-- kind: probe
+-- why: a key that crosses tenants is legal to PostgreSQL and a leak to the business: joins carry one tenant to the other's rows
+-- fix: mend the rows, then make the key composite with the tenant column, (tenant_id, x_id) -> (tenant_id, id)
+
+-- For each key whose two ends have an owner: the tenant column ([tenancy] column, else the usual name that most tables have) of
+-- the table itself, or of the table that the shortest path of other keys leads to. Counted as rows of child JOIN parent (and the
+-- paths) where both owners are set and differ; same sessions and snapshot as fk-orphans.

@@ -1,0 +1,15 @@
+-- code: fk-orphans
+-- title: No row references a row that does not exist
+-- step: foreign-keys
+-- severity: critical
+-- min-subjects: 1
+-- when-none: not-applicable
+-- kind: probe
+-- why: a validated key is a claim: rows loaded with session_replication_role = replica orphan it, and VALIDATE says nothing
+-- fix: delete or mend the orphaned rows, then find out who loaded them past the triggers
+
+-- Every key, validated or not, in several read-only sessions on one exported snapshot with row_security = off, each under
+-- [foreign-keys] timeout-ms. First whether there is any orphan, then, if so, how many:
+--   SELECT count(*) FROM child AS c
+--   WHERE c.column IS NOT NULL AND NOT EXISTS (SELECT 1 FROM parent AS p WHERE p.column OPERATOR(schema.=) c.column)
+-- with the key's own operators; MATCH FULL counts partly filled keys as well. A key that cannot be counted in time is undecided.

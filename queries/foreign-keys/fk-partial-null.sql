@@ -1,0 +1,11 @@
+-- code: fk-partial-null
+-- title: No composite key is filled in part
+-- step: foreign-keys
+-- severity: medium
+-- min-subjects: 1
+-- when-none: not-applicable
+-- kind: probe
+-- why: under MATCH SIMPLE one NULL column switches the whole check off for that row
+-- fix: make all columns of the key NOT NULL, or declare it MATCH FULL
+
+-- For each key of several columns under MATCH SIMPLE with a nullable one: rows where some columns are set and some are not.

@@ -1,0 +1,150 @@
+//! Counting under one snapshot: several read-only sessions, each with one question at a time.
+//!
+//! `convalidated` is a claim, not a fact: rows loaded with `session_replication_role = replica` orphan a validated key and
+//! VALIDATE says nothing (PostgreSQL manual, `session_replication_role`). So every key is counted, validated or not.
+
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+
+use super::inventory::Key;
+use crate::pg::{Access, PgError, Session, Target};
+
+/// At most so many sessions count at once; the database has other work.
+const WORKERS: usize = 4;
+
+/// A question that is one number, with a cheaper question before it.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// `SELECT 1 … LIMIT 1`: no row means zero, and the counting is spared.
+    pub any: String,
+    /// Yields one bigint.
+    pub count: String,
+}
+
+/// How one question was answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub count: Result<u64, PgError>,
+    pub duration: Duration,
+    pub timed_out: bool,
+}
+
+impl Answer {
+    /// Why there is no count, in words for a row.
+    pub fn why(&self, error: &PgError) -> String {
+        match self.timed_out {
+            true => format!("timed out after {:.0} s", self.duration.as_secs_f64()),
+            false => error.message.clone(),
+        }
+    }
+}
+
+/// The question for a key's orphans: child rows that reference nothing. `None` for temporal keys, whose parents are unions of ranges.
+pub fn orphans(key: &Key) -> Option<Question> {
+    if key.temporal {
+        return None;
+    }
+    let columns: Vec<String> = key.columns.iter().map(|column| format!("c.{}", column.child_quoted)).collect();
+    let all_set = columns.iter().map(|column| format!("{column} IS NOT NULL")).collect::<Vec<_>>().join(" AND ");
+    let lonely = format!("({all_set} AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {}))", key.parent_rows_of(), key.matches("p", "c"));
+    // MATCH FULL allows all or none; a partly filled key is as broken as one that points nowhere.
+    let broken = match key.match_type.as_str() {
+        "f" if columns.len() > 1 => {
+            let any_set = columns.iter().map(|column| format!("{column} IS NOT NULL")).collect::<Vec<_>>().join(" OR ");
+            format!("{lonely} OR (({any_set}) AND NOT ({all_set}))")
+        }
+        _ => lonely,
+    };
+    Some(of(&key.child_rows_of(), &broken))
+}
+
+/// The question for composite keys under MATCH SIMPLE that are filled in part, and so reference nothing and are never checked.
+/// `None` where that cannot be.
+pub fn half_filled(key: &Key) -> Option<Question> {
+    if key.columns.len() < 2 || key.match_type != "s" || !key.columns.iter().any(|column| column.child_nullable) {
+        return None;
+    }
+    let set =
+        |joined: &str| key.columns.iter().map(|column| format!("c.{} IS NOT NULL", column.child_quoted)).collect::<Vec<_>>().join(joined);
+    Some(of(&key.child_rows_of(), &format!("({}) AND NOT ({})", set(" OR "), set(" AND "))))
+}
+
+/// The question whether and how often `condition` holds for `c`, the rows of `from`.
+fn of(from: &str, condition: &str) -> Question {
+    Question {
+        any: format!("SELECT 1 FROM {from} AS c WHERE {condition} LIMIT 1"),
+        count: format!("SELECT pg_catalog.count(*) FROM {from} AS c WHERE {condition}"),
+    }
+}
+
+/// Answers every question in order of asking, several at a time, all in one snapshot. `told` hears of each answer.
+pub async fn answer_all(
+    target: &Target,
+    questions: &[Question],
+    timeout_ms: u64,
+    told: impl Fn(usize, &Answer),
+) -> Result<Vec<Option<Answer>>, PgError> {
+    if questions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let leader = counting_session(target, timeout_ms).await?;
+    leader.batch("SET idle_in_transaction_session_timeout = 0").await?;
+    leader.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let snapshot: String = leader.one("SELECT pg_catalog.pg_export_snapshot()", &[]).await?.try_get(0).map_err(PgError::from)?;
+
+    let next = Cell::new(0_usize);
+    let answers: RefCell<Vec<Option<Answer>>> = RefCell::new(questions.iter().map(|_| None).collect());
+    let worker = async || -> Result<(), PgError> {
+        let session = counting_session(target, timeout_ms).await?;
+        join(&session, &snapshot).await?;
+        while next.get() < questions.len() {
+            let index = next.get();
+            next.set(index + 1);
+            let started = Instant::now();
+            let count = one(&session, &questions[index]).await;
+            let duration = started.elapsed();
+            let late = timeout_ms > 0 && duration.as_millis() >= u128::from(timeout_ms);
+            let answer = Answer { timed_out: late && count.as_ref().is_err_and(|error| error.is("57014")), count, duration };
+            let failed = answer.count.is_err();
+            told(index, &answer);
+            answers.borrow_mut()[index] = Some(answer);
+            if failed {
+                // The error ended the transaction; the snapshot still stands in the leader's.
+                session.batch("ROLLBACK").await?;
+                join(&session, &snapshot).await?;
+            }
+        }
+        Ok(())
+    };
+    let ended = join_all((0..WORKERS.min(questions.len())).map(|_| worker())).await;
+    let answers = answers.into_inner();
+    // One worker is enough: it takes the others' questions. What none of them answered is undecided, not lost.
+    match ended.into_iter().find_map(Result::err) {
+        Some(error) if answers.iter().all(Option::is_none) => Err(error),
+        _ => Ok(answers),
+    }
+}
+
+/// A read-only session that sees every row or raises: with `row_security = off` a role that policies apply to gets an error
+/// where it would else count what it may see (PostgreSQL manual, `row_security`).
+pub async fn counting_session(target: &Target, timeout_ms: u64) -> Result<Session, PgError> {
+    let session = target.session_with(Access::ReadOnly, timeout_ms, 5_000).await?;
+    session.batch("SET row_security = off").await?;
+    Ok(session)
+}
+
+async fn join(session: &Session, snapshot: &str) -> Result<(), PgError> {
+    let snapshot: String = snapshot.chars().filter(|c| c.is_ascii_hexdigit() || *c == '-').collect();
+    session.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    session.batch(&format!("SET TRANSACTION SNAPSHOT '{snapshot}'")).await
+}
+
+async fn one(session: &Session, question: &Question) -> Result<u64, PgError> {
+    if session.query(&question.any, &[]).await?.is_empty() {
+        return Ok(0);
+    }
+    let count: i64 = session.one(&question.count, &[]).await?.try_get(0).map_err(PgError::from)?;
+    Ok(count.unsigned_abs())
+}

@@ -1,0 +1,11 @@
+-- subject: public.alerts(clause_id) -> public.clauses(id)
+-- setup
+CREATE TABLE public.clauses (id uuid PRIMARY KEY, tenant_id uuid NOT NULL);
+CREATE TABLE public.alerts (id uuid PRIMARY KEY, clause_id uuid NOT NULL CONSTRAINT alerts_clause REFERENCES public.clauses (id));
+CREATE INDEX ON public.alerts (clause_id);
+-- defect
+DROP INDEX public.alerts_clause_id_idx;
+CREATE INDEX ON public.alerts (id, clause_id);
+CREATE INDEX ON public.alerts (clause_id) WHERE id IS NULL;
+-- repair
+CREATE INDEX ON public.alerts (clause_id, id);

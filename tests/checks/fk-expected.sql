@@ -1,0 +1,10 @@
+-- subject: alerts(clause_id) -> clauses(id)
+-- parameters: {"expected": [{"text": "alerts(clause_id) -> clauses(id)", "child_schema": null, "child": "alerts", "columns": ["clause_id"], "parent_schema": null, "parent": "clauses", "parent_columns": ["id"]}]}
+-- setup
+CREATE TABLE public.clauses (id uuid PRIMARY KEY, tenant_id uuid NOT NULL);
+CREATE TABLE public.alerts (id uuid PRIMARY KEY, clause_id uuid NOT NULL CONSTRAINT alerts_clause REFERENCES public.clauses (id));
+CREATE INDEX ON public.alerts (clause_id);
+-- defect
+ALTER TABLE public.alerts DROP CONSTRAINT alerts_clause;
+-- repair
+ALTER TABLE public.alerts ADD CONSTRAINT alerts_clause FOREIGN KEY (clause_id) REFERENCES public.clauses (id);

@@ -1,0 +1,9 @@
+//! Foreign keys, integrity, suites, commands and readiness against a real PostgreSQL.
+#![cfg(feature = "pg")]
+
+mod support;
+
+#[path = "steps_fk_integrity/foreign_keys.rs"]
+mod foreign_keys;
+#[path = "steps_fk_integrity/world.rs"]
+mod world;

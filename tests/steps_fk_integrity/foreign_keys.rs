@@ -1,0 +1,236 @@
+//! CE-24.
+
+use migration_ledger::domain::Product;
+
+use crate::support::TestDb;
+use crate::world::{World, here, migrated_contracts};
+
+const CLAUSES: &str = "
+    CREATE TABLE tenants (id int PRIMARY KEY);
+    CREATE TABLE projects (id int PRIMARY KEY, tenant_id int NOT NULL REFERENCES tenants);
+    CREATE TABLE documents (id int PRIMARY KEY, project_id int NOT NULL REFERENCES projects);
+    CREATE TABLE clauses (id int PRIMARY KEY, document_id int NOT NULL REFERENCES documents);
+    CREATE TABLE alerts (id int PRIMARY KEY, tenant_id int NOT NULL REFERENCES tenants, clause_id int NOT NULL REFERENCES clauses);
+    INSERT INTO tenants VALUES (1), (2);
+    INSERT INTO projects VALUES (1, 1), (2, 2);
+    INSERT INTO documents VALUES (1, 1), (2, 2);
+    INSERT INTO clauses VALUES (1, 1), (2, 2);
+    INSERT INTO alerts VALUES (1, 1, 1), (2, 2, 2);
+";
+
+#[test]
+fn the_reference_application_has_21_keys_and_no_finding() {
+    here(async {
+        let db = migrated_contracts().await;
+        let world = World::new(
+            "foreign-keys",
+            "[foreign-keys]\nexpected = [\"alerts(clause_id) -> clauses(id)\", \"public.projects(tenant_id) -> public.tenants(id)\"]\n",
+        );
+        for role in ["postgres", "migrator"] {
+            let given = world.run(&db.target(role).await).await;
+            given.result.as_ref().unwrap();
+            assert!(given.complaints().is_empty(), "{role}: {:#?}", given.complaints());
+            assert_eq!(given.report.headline, "21 keys, 0 orphans");
+            assert_eq!(given.files(), ["fk_inventory.csv", "orphan_check_results.json", "fk_integrity_report.md"]);
+            assert_eq!(given.check("fk-orphans").rows.len(), 21);
+            // Alerts say their tenant themselves; their clauses through documents and projects.
+            let crossing = given.check("fk-cross-tenant");
+            assert!(crossing.rows.iter().any(|row| row.subject.starts_with("public.alerts(clause_id)")), "{:#?}", crossing.rows);
+            let Some(Product::ForeignKeys(product)) = &given.report.product else { panic!("no product") };
+            assert_eq!((product.keys.len(), product.expected), (21, 2));
+            assert!(product.missing.is_empty() && product.keys.iter().all(|key| key.orphans == Some(0) && key.indexed && key.validated));
+        }
+    });
+}
+
+#[test]
+fn an_orphan_under_a_validated_key_is_counted() {
+    here(async {
+        let db = migrated_contracts().await;
+        db.session("migrator")
+            .await
+            .batch(
+                "SET session_replication_role = replica;
+                 UPDATE alerts SET clause_id = gen_random_uuid() WHERE id IN (SELECT id FROM alerts LIMIT 3)",
+            )
+            .await
+            .unwrap();
+        let given = World::new("foreign-keys", "").run(&db.target("migrator").await).await;
+        assert_eq!(given.found("fk-orphans"), [("public.alerts(clause_id) -> public.clauses(id)".into(), "3 orphans".into())]);
+        assert_eq!(given.outcome("fk-validated"), "pass");
+        assert_eq!(given.report.headline, "21 keys, 3 orphans");
+        let json: serde_json::Value = serde_json::from_str(&given.file("orphan_check_results.json")).unwrap();
+        assert_eq!((&json["orphans"], &json["counted"]), (&3.into(), &21.into()));
+        assert!(given.file("fk_integrity_report.md").contains("| fk-orphans | critical | public.alerts(clause\\_id)"));
+    });
+}
+
+#[test]
+fn a_missing_key_is_named_as_the_plan_writes_it() {
+    here(async {
+        let db = TestDb::with(CLAUSES).await;
+        db.admin().await.batch("ALTER TABLE alerts DROP CONSTRAINT alerts_clause_id_fkey").await.unwrap();
+        let config = "[foreign-keys]\nexpected = [\"alerts(clause_id) -> clauses(id)\", \"clauses(document_id) -> documents(id)\"]\n";
+        let given = World::new("foreign-keys", config).run(&db.target("postgres").await).await;
+        assert_eq!(given.found("fk-expected"), [("alerts(clause_id) -> clauses(id)".into(), "missing".into())]);
+        assert_eq!(given.report.headline, "4 keys, 0 orphans, 1 missing");
+        assert_eq!(given.found("fk-like-column-without-key").len(), 1);
+    });
+}
+
+#[test]
+fn an_expected_key_that_cannot_be_read_is_unknown_not_passed() {
+    here(async {
+        let db = TestDb::with(CLAUSES).await;
+        let config = "[foreign-keys]\nexpected = [\"alerts.clause_id -> clauses(id)\", \"clauses(document_id) -> documents(id)\"]\n";
+        let given = World::new("foreign-keys", config).run(&db.target("postgres").await).await;
+        assert!(given.outcome("fk-expected").starts_with("unknown: 1 of 2 decided; alerts.clause_id"), "{}", given.outcome("fk-expected"));
+        let none = World::new("foreign-keys", "").run(&db.target("postgres").await).await;
+        assert_eq!(none.outcome("fk-expected"), "not-applicable: ledger.toml declares no expected keys");
+    });
+}
+
+#[test]
+fn a_key_that_crosses_tenants_is_found_through_its_path() {
+    here(async {
+        let db = TestDb::with(CLAUSES).await;
+        let clean = World::new("foreign-keys", "").run(&db.target("postgres").await).await;
+        assert_eq!(clean.outcome("fk-cross-tenant"), "pass");
+        db.admin().await.batch("UPDATE alerts SET clause_id = 1 WHERE id = 2").await.unwrap();
+        let given = World::new("foreign-keys", "").run(&db.target("postgres").await).await;
+        let key = "public.alerts(clause_id) -> public.clauses(id)";
+        assert_eq!(given.found("fk-cross-tenant"), [(key.into(), "1 row of another tenant".into())]);
+        assert_eq!(given.outcome("fk-orphans"), "pass");
+    });
+}
+
+#[test]
+fn a_composite_key_filled_in_part_is_found() {
+    here(async {
+        let db = TestDb::with(
+            "CREATE TABLE p (a int, b int, PRIMARY KEY (a, b));
+             CREATE TABLE simple (a int, b int, FOREIGN KEY (a, b) REFERENCES p);
+             CREATE TABLE \"fu ll\" (a int, b int, FOREIGN KEY (a, b) REFERENCES p MATCH FULL);
+             INSERT INTO p VALUES (1, 1); INSERT INTO simple VALUES (1, 1), (NULL, NULL); INSERT INTO \"fu ll\" VALUES (1, 1), (NULL, NULL)",
+        )
+        .await;
+        let clean = World::new("foreign-keys", "").run(&db.target("postgres").await).await;
+        assert_eq!((clean.outcome("fk-partial-null"), clean.outcome("fk-orphans")), ("pass".into(), "pass".into()));
+        db.admin()
+            .await
+            .batch(
+                "INSERT INTO simple VALUES (7, NULL);
+                 SET session_replication_role = replica; INSERT INTO \"fu ll\" VALUES (NULL, 7)",
+            )
+            .await
+            .unwrap();
+        let given = World::new("foreign-keys", "").run(&db.target("postgres").await).await;
+        assert_eq!(given.found("fk-partial-null"), [("public.simple(a, b) -> public.p(a, b)".into(), "1 row filled in part".into())]);
+        assert_eq!(given.found("fk-orphans"), [("public.\"fu ll\"(a, b) -> public.p(a, b)".into(), "1 orphan".into())]);
+    });
+}
+
+/// Partitioned children and parents, self references, cycles, deferrable keys, inheritance, citext-like collations, hostile names.
+#[test]
+fn every_shape_of_key_is_counted_with_its_own_operators() {
+    here(async {
+        let db = TestDb::with(
+            r#"CREATE SCHEMA "we ird";
+             CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+             CREATE TABLE "we ird"."pa'rent" ("i""d" text COLLATE ci PRIMARY KEY);
+             CREATE TABLE "we ird"."%I" ("x;--" text COLLATE "C" REFERENCES "we ird"."pa'rent");
+             INSERT INTO "we ird"."pa'rent" VALUES ('A'); INSERT INTO "we ird"."%I" VALUES ('a'), (NULL);
+             CREATE TABLE part (id int, k int, PRIMARY KEY (id, k)) PARTITION BY RANGE (k);
+             CREATE TABLE part1 PARTITION OF part FOR VALUES FROM (0) TO (10);
+             CREATE TABLE part2 PARTITION OF part FOR VALUES FROM (10) TO (20);
+             CREATE TABLE leaf (id int, k int, FOREIGN KEY (id, k) REFERENCES part) PARTITION BY LIST (id);
+             CREATE TABLE leaf1 PARTITION OF leaf FOR VALUES IN (1, 2, 3);
+             INSERT INTO part VALUES (1, 1), (2, 12); INSERT INTO leaf VALUES (1, 1), (2, 12);
+             CREATE TABLE node (id int8 PRIMARY KEY, up int4 REFERENCES node DEFERRABLE INITIALLY DEFERRED);
+             INSERT INTO node VALUES (1, NULL), (2, 1);
+             CREATE TABLE base (id int PRIMARY KEY, up int REFERENCES base); CREATE TABLE derived () INHERITS (base);
+             INSERT INTO base VALUES (1, 1); INSERT INTO derived VALUES (2, 99);
+             CREATE TABLE egg (id int PRIMARY KEY, hen int); CREATE TABLE hen (id int PRIMARY KEY, egg int REFERENCES egg);
+             ALTER TABLE egg ADD FOREIGN KEY (hen) REFERENCES hen;"#,
+        )
+        .await;
+        let clean = World::new("foreign-keys", "").run(&db.target("postgres").await).await;
+        assert_eq!(clean.outcome("fk-orphans"), "pass", "{:#?}", clean.check("fk-orphans").rows);
+        assert_eq!(clean.report.headline, "6 keys, 0 orphans");
+        assert_eq!(clean.found("fk-type-match").len(), 2, "{:?}", clean.found("fk-type-match"));
+        assert_eq!(clean.found("fk-triggers-enabled"), []);
+        db.admin()
+            .await
+            .batch(
+                r#"SET session_replication_role = replica;
+                 INSERT INTO "we ird"."%I" VALUES ('b'); INSERT INTO leaf VALUES (3, 12); INSERT INTO node VALUES (3, 9);
+                 INSERT INTO base VALUES (5, 2); INSERT INTO egg VALUES (1, 5)"#,
+            )
+            .await
+            .unwrap();
+        let given = World::new("foreign-keys", "").run(&db.target("postgres").await).await;
+        let found: Vec<String> = given.found("fk-orphans").into_iter().map(|(subject, count)| format!("{subject}: {count}")).collect();
+        assert_eq!(
+            found,
+            [
+                "public.base(up) -> public.base(id): 1 orphan",
+                "public.egg(hen) -> public.hen(id): 1 orphan",
+                "public.leaf(id, k) -> public.part(id, k): 1 orphan",
+                "public.node(up) -> public.node(id): 1 orphan",
+                r#""we ird"."%I"("x;--") -> "we ird"."pa'rent"("i""d"): 1 orphan"#,
+            ]
+        );
+    });
+}
+
+#[test]
+fn a_role_that_policies_hide_rows_from_counts_nothing_rather_than_too_little() {
+    here(async {
+        let db = TestDb::with(CLAUSES).await;
+        db.admin()
+            .await
+            .batch(
+                "CREATE ROLE plain_reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO plain_reader;
+                 ALTER TABLE clauses ENABLE ROW LEVEL SECURITY; CREATE POLICY none ON clauses USING (false)",
+            )
+            .await
+            .unwrap();
+        let given = World::new("foreign-keys", "").run(&db.target("plain_reader").await).await;
+        let orphans = given.check("fk-orphans");
+        let undecided: Vec<&str> = orphans.rows.iter().filter(|row| row.ok.is_none()).map(|row| row.subject.as_str()).collect();
+        assert_eq!(undecided, ["public.alerts(clause_id) -> public.clauses(id)", "public.clauses(document_id) -> public.documents(id)"]);
+        assert!(orphans.rows[0].observed.contains("row-level security") && given.outcome("fk-orphans").starts_with("unknown"));
+        assert_eq!(given.report.headline, "5 keys, 0 orphans, 2 not counted");
+    });
+}
+
+#[test]
+fn a_key_that_cannot_be_counted_in_time_is_undecided() {
+    here(async {
+        let db = TestDb::with(
+            "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int REFERENCES p); CREATE TABLE d (id int REFERENCES p);
+             INSERT INTO p VALUES (1); INSERT INTO c VALUES (1); INSERT INTO d VALUES (1)",
+        )
+        .await;
+        // A lock that nobody gives up stands for a table that is too large: the count waits until its time is over.
+        let holder = db.admin().await;
+        holder.batch("BEGIN; LOCK TABLE c IN ACCESS EXCLUSIVE MODE").await.unwrap();
+        let given = World::new("foreign-keys", "[foreign-keys]\ntimeout-ms = 300\n").run(&db.target("postgres").await).await;
+        holder.batch("ROLLBACK").await.unwrap();
+        let rows = &given.check("fk-orphans").rows;
+        assert_eq!((rows[0].ok, rows[1].ok), (None, Some(true)), "{rows:#?}");
+        assert!(rows[0].observed.starts_with("timed out after 0 s"), "{}", rows[0].observed);
+        assert!(given.outcome("fk-orphans").starts_with("unknown: 1 of 2 decided"));
+    });
+}
+
+#[test]
+fn a_database_without_keys_has_nothing_to_pass() {
+    here(async {
+        let db = TestDb::with("CREATE TABLE lonely (id int PRIMARY KEY)").await;
+        let given = World::new("foreign-keys", "").run(&db.target("postgres").await).await;
+        given.result.as_ref().unwrap();
+        assert!(given.report.evidence.iter().all(|e| e.outcome.word() == "not-applicable"), "{:#?}", given.report.evidence);
+        assert_eq!(given.report.headline, "0 keys, 0 orphans");
+    });
+}
