@@ -164,6 +164,8 @@ pub struct Tenancy {
     pub column: Option<String>,
     /// Roles the application connects as (or switches to).
     pub roles: Vec<String>,
+    /// Roles that go round row security by design (BYPASSRLS) and are never given to a client: named in the report, not probed.
+    pub trusted_roles: Vec<String>,
     /// How a session says which tenant it acts for.
     pub identity: Option<Identity>,
 }
@@ -266,14 +268,37 @@ pub struct Policy {
     pub evidence_max_age_hours: u64,
 }
 
+/// What `ledger init` starts a project with: the plan CE-P0-06 in full, and the settings of one kind of database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
+    /// A PostgreSQL of one's own; what is not stated is looked for.
+    Plain,
+    /// Supabase: its roles, its claims, its own schemas left out of backups.
+    Supabase,
+    /// The reference staging application under `migrations/contracts`, which the demo runs.
+    Contracts,
+}
+
+impl Preset {
+    /// The commented `ledger.toml`.
+    pub fn text(self) -> String {
+        let settings = match self {
+            Self::Plain => include_str!("../templates/settings/plain.toml"),
+            Self::Supabase => include_str!("../templates/settings/supabase.toml"),
+            Self::Contracts => include_str!("../templates/settings/contracts.toml"),
+        };
+        [include_str!("../templates/ledger.toml"), settings].concat()
+    }
+}
+
 /// A `ledger.toml` that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("cannot read {path}: {source}")]
     Read { path: PathBuf, source: std::io::Error },
-    /// The TOML library's message carries line, column and the offending key.
-    #[error("{path}: {message}")]
-    Parse { path: PathBuf, message: String },
+    /// `place` is `line:column`, both from 1; the message names the offending key and the known ones.
+    #[error("{path}:{place}: {message}")]
+    Parse { path: PathBuf, place: String, message: String },
     #[error("{path}: {source}")]
     Plan { path: PathBuf, source: PlanError },
 }
@@ -288,9 +313,25 @@ impl Config {
 
     /// Parses and checks the bytes; `path` is for messages only.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Self, ConfigError> {
-        let text = std::str::from_utf8(bytes).map_err(|error| ConfigError::Parse { path: path.into(), message: error.to_string() })?;
-        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Parse { path: path.into(), message: error.to_string() })?;
+        let text = std::str::from_utf8(bytes).map_err(|error| ConfigError::Parse {
+            path: path.into(),
+            place: place(&String::from_utf8_lossy(&bytes[..error.valid_up_to()]), error.valid_up_to()),
+            message: "not UTF-8".into(),
+        })?;
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Parse {
+            path: path.into(),
+            place: place(text, error.span().map_or(0, |span| span.start)),
+            message: error.message().to_owned(),
+        })?;
         config.plan.validate().map_err(|source| ConfigError::Plan { path: path.into(), source })?;
         Ok(config)
     }
+}
+
+/// `line:column`, both from 1, of a byte offset.
+fn place(text: &str, offset: usize) -> String {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("{line}:{column}")
 }

@@ -34,7 +34,15 @@ const FOREIGN_KEYS: &[&str] = &[
 const INTEGRITY: &[&str] = &[];
 
 /// CE-26.
-const PERFORMANCE: &[&str] = &[];
+const PERFORMANCE: &[&str] = &[
+    include_str!("../../queries/performance/benchmark-regression.sql"),
+    include_str!("../../queries/performance/benchmark-control.sql"),
+    include_str!("../../queries/performance/index-invalid.sql"),
+    include_str!("../../queries/performance/index-duplicate.sql"),
+    include_str!("../../queries/performance/index-redundant.sql"),
+    include_str!("../../queries/performance/index-unused.sql"),
+    include_str!("../../queries/performance/index-missing.sql"),
+];
 
 /// CE-27.
 const ROLLBACK: &[&str] = &[];

@@ -64,9 +64,22 @@ pub struct Task {
     /// For `uses = "command"`: the program and its arguments, run without a shell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
+    /// The name of the task's log; see [`Task::log_name`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
     /// Test suites whose counted result belongs to this task.
     #[serde(rename = "suite", default, skip_serializing_if = "Vec::is_empty")]
     pub suites: Vec<Suite>,
+}
+
+impl Task {
+    /// The part that carries the task's log: `log` of the plan, else `ce23_row_security.log` for task `CE-23` using `row-security`.
+    pub fn log_name(&self) -> String {
+        self.log.clone().unwrap_or_else(|| {
+            let id: String = self.id.as_str().chars().filter(char::is_ascii_alphanumeric).collect();
+            format!("{}_{}.log", id.to_ascii_lowercase(), self.uses.word().replace('-', "_"))
+        })
+    }
 }
 
 /// A test suite of the team's own; counted from its JUnit file, never from the exit code alone.

@@ -1,0 +1,10 @@
+-- code: benchmark-control
+-- title: Two equal copies measure as equal
+-- step: performance
+-- severity: info
+-- kind: probe
+-- why: what two equal databases differ by is what this machine cannot see; a comparison below that means nothing
+-- fix: measure on a quieter machine or with a larger budget-seconds
+--
+-- A and A' are separately restored from the same backup and measured in the same blocks as the comparison. Right: the interval of A'/A
+-- lies within the limit in both directions. A query with a wider control can still be decided where the difference is larger than that.

@@ -1,0 +1,9 @@
+-- code: index-missing
+-- title: No query reads a large table to keep little of it
+-- step: performance
+-- severity: low
+-- kind: probe
+-- why: such a query gets slower with every row that is added
+-- fix: CREATE INDEX CONCURRENTLY on the columns of the filter
+--
+-- From the plans on the migrated copy: a sequential scan that reads at least 5,000 rows and keeps less than a tenth of them.

@@ -1,0 +1,10 @@
+-- code: index-unused
+-- title: Every index is used by the workload or guards a constraint
+-- step: performance
+-- severity: info
+-- when-none: not-applicable
+-- kind: probe
+-- why: an index that nothing reads costs every write; the workload may not know all readers, so look before dropping
+-- fix: DROP INDEX CONCURRENTLY, once production statistics agree
+--
+-- idx_scan of every index on the migrated copy, before and after the workload; unique and exclusion indexes serve without being read.

@@ -1,0 +1,355 @@
+//! The header profile: strict JSON in canonical form, read without building anything, and the writer of the same form.
+//!
+//! Accepted bytes are exactly canonical bytes (RFC 8785 restricted): UTF-8 without BOM, compact, keys sorted and unique, integers of at most 53 bits,
+//! no null ("absent" is omitted), no control characters but `\n` and `\t`, containers nested at most 16 deep. So a value has one spelling,
+//! and a second parser cannot read another value from the same bytes.
+
+use serde_json::{Map, Value};
+
+/// Longest header, bytes.
+pub const HEADER_MAX: usize = 60 * 1024;
+/// Longest statement, bytes.
+pub const STATEMENT_MAX: usize = 1024 * 1024;
+/// Deepest nesting of objects and arrays; the outermost object is 1.
+pub const DEPTH_MAX: usize = 16;
+/// Largest magnitude of an integer: 2^53 − 1.
+pub const INT_MAX: i64 = (1 << 53) - 1;
+
+/// Which documents the profile is applied to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Headers: keys `[a-z0-9_]`, at most 60 KiB.
+    Header,
+    /// Statements: keys also upper case, at most 1 MiB.
+    Statement,
+}
+
+impl Profile {
+    fn max(self) -> usize {
+        match self {
+            Self::Header => HEADER_MAX,
+            Self::Statement => STATEMENT_MAX,
+        }
+    }
+
+    fn key_byte(self, b: u8) -> bool {
+        b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || (self == Self::Statement && b.is_ascii_uppercase())
+    }
+}
+
+/// Bytes that are not in the profile, with the place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("byte {at}: {why}")]
+pub struct Malformed {
+    pub at: usize,
+    pub why: &'static str,
+}
+
+/// A value that the profile cannot hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {why}")]
+pub struct Unencodable {
+    pub path: String,
+    pub why: &'static str,
+}
+
+/// One member of an object or one element of an array, as it is spelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member<'a> {
+    /// Empty for array elements.
+    pub key: &'a [u8],
+    pub value: &'a [u8],
+}
+
+/// Checks a whole document against the profile: one object and nothing else.
+pub fn check(bytes: &[u8], profile: Profile) -> Result<(), Malformed> {
+    scan(bytes, profile, &mut |_| {})
+}
+
+/// Checks a whole document and gives each member of the outermost object to `each`, in order.
+pub fn scan<'a>(bytes: &'a [u8], profile: Profile, each: &mut dyn FnMut(Member<'a>)) -> Result<(), Malformed> {
+    if bytes.len() > profile.max() {
+        return Err(Malformed { at: profile.max(), why: "too long" });
+    }
+    if let Err(error) = std::str::from_utf8(bytes) {
+        return Err(Malformed { at: error.valid_up_to(), why: "not UTF-8" });
+    }
+    let mut scanner = Scanner { bytes, at: 0, profile };
+    if scanner.peek() != Some(b'{') {
+        return Err(scanner.fail("not an object"));
+    }
+    scanner.object(1, each)?;
+    if scanner.at != bytes.len() {
+        return Err(scanner.fail("bytes after the end"));
+    }
+    Ok(())
+}
+
+/// The members of an object or the elements of an array whose bytes are already known to be in the profile.
+pub fn children(value: &[u8]) -> Result<Vec<Member<'_>>, Malformed> {
+    let mut found = Vec::new();
+    let mut scanner = Scanner { bytes: value, at: 0, profile: Profile::Statement };
+    let each = &mut |member| found.push(member);
+    match scanner.peek() {
+        Some(b'{') => scanner.object(1, each)?,
+        Some(b'[') => scanner.array(1, each)?,
+        _ => return Err(scanner.fail("not an object or array")),
+    }
+    Ok(found)
+}
+
+/// The text of a string value whose bytes are in the profile; `None` when it is not a string.
+pub fn text(value: &[u8]) -> Option<String> {
+    let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let mut out = Vec::with_capacity(inner.len());
+    let mut bytes = inner.iter();
+    while let Some(&b) = bytes.next() {
+        out.push(match b {
+            b'\\' => match bytes.next()? {
+                b'n' => b'\n',
+                b't' => b'\t',
+                &other => other,
+            },
+            other => other,
+        });
+    }
+    String::from_utf8(out).ok()
+}
+
+/// The value of an integer whose bytes are in the profile; `None` when it is not a non-negative integer.
+pub fn natural(value: &[u8]) -> Option<u64> {
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    profile: Profile,
+}
+
+impl<'a> Scanner<'a> {
+    fn fail(&self, why: &'static str) -> Malformed {
+        Malformed { at: self.at, why }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn eat(&mut self, wanted: u8, why: &'static str) -> Result<(), Malformed> {
+        if self.peek() != Some(wanted) {
+            return Err(self.fail(why));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn word(&mut self, word: &'static [u8]) -> Result<(), Malformed> {
+        if !self.bytes[self.at..].starts_with(word) {
+            return Err(self.fail("not a value"));
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn value(&mut self, depth: usize) -> Result<(), Malformed> {
+        match self.peek() {
+            Some(b'"') => self.string(),
+            Some(b'{') => self.object(depth + 1, &mut |_| {}),
+            Some(b'[') => self.array(depth + 1, &mut |_| {}),
+            Some(b't') => self.word(b"true"),
+            Some(b'f') => self.word(b"false"),
+            Some(b'n') => Err(self.fail("null: an absent value is omitted")),
+            Some(b'-' | b'0'..=b'9') => self.integer(),
+            Some(b' ' | b'\n' | b'\t' | b'\r') => Err(self.fail("white space between tokens")),
+            _ => Err(self.fail("not a value")),
+        }
+    }
+
+    fn object(&mut self, depth: usize, each: &mut dyn FnMut(Member<'a>)) -> Result<(), Malformed> {
+        if depth > DEPTH_MAX {
+            return Err(self.fail("nested too deeply"));
+        }
+        self.at += 1;
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(());
+        }
+        let mut last: &[u8] = b"";
+        loop {
+            self.eat(b'"', "not a key")?;
+            let start = self.at;
+            while self.peek().is_some_and(|b| self.profile.key_byte(b)) {
+                self.at += 1;
+            }
+            let key = &self.bytes[start..self.at];
+            if key.is_empty() || self.peek() != Some(b'"') {
+                return Err(self.fail("a character that keys do not have"));
+            }
+            // The first key is compared with the empty one, which is smaller than all.
+            if key <= last {
+                return Err(Malformed { at: start, why: if key == last { "duplicate key" } else { "keys out of order" } });
+            }
+            last = key;
+            self.at += 1;
+            self.eat(b':', "no colon after a key")?;
+            let start = self.at;
+            self.value(depth)?;
+            each(Member { key, value: &self.bytes[start..self.at] });
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => break,
+                _ => return Err(self.fail("neither comma nor end of object")),
+            }
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn array(&mut self, depth: usize, each: &mut dyn FnMut(Member<'a>)) -> Result<(), Malformed> {
+        if depth > DEPTH_MAX {
+            return Err(self.fail("nested too deeply"));
+        }
+        self.at += 1;
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            let start = self.at;
+            self.value(depth)?;
+            each(Member { key: b"", value: &self.bytes[start..self.at] });
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b']') => break,
+                _ => return Err(self.fail("neither comma nor end of array")),
+            }
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn string(&mut self) -> Result<(), Malformed> {
+        self.at += 1;
+        loop {
+            match self.peek() {
+                None => return Err(self.fail("unterminated string")),
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    if !matches!(self.bytes.get(self.at + 1), Some(b'"' | b'\\' | b'n' | b't')) {
+                        return Err(self.fail("an escape that canonical form does not use"));
+                    }
+                    self.at += 2;
+                }
+                Some(0x00..=0x1f | 0x7f) => return Err(self.fail("control character")),
+                // U+0080 to U+009F: the C1 controls.
+                Some(0xc2) if matches!(self.bytes.get(self.at + 1), Some(0x80..=0x9f)) => return Err(self.fail("control character")),
+                Some(_) => self.at += 1,
+            }
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn integer(&mut self) -> Result<(), Malformed> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        let digits = self.at;
+        while self.peek().is_some_and(|b| b.is_ascii_digit()) {
+            self.at += 1;
+        }
+        let spelled = &self.bytes[digits..self.at];
+        let bad = |why| Malformed { at: start, why };
+        match spelled {
+            [] => return Err(bad("not a number")),
+            [b'0'] if digits > start => return Err(bad("-0")),
+            [b'0', _, ..] => return Err(bad("leading zero")),
+            _ => {}
+        }
+        if matches!(self.peek(), Some(b'.' | b'e' | b'E')) {
+            return Err(bad("not an integer"));
+        }
+        // 2^53 − 1 has 16 digits, so longer ones are out before they could overflow.
+        let fits = spelled.len() <= 16 && spelled.iter().fold(0i64, |n, b| n * 10 + i64::from(b - b'0')) <= INT_MAX;
+        if fits { Ok(()) } else { Err(bad("integer of more than 53 bits")) }
+    }
+}
+
+/// Writes an object in canonical form. Members that are null are left out: absent is omitted, never null.
+pub fn canonical(object: &Map<String, Value>, profile: Profile) -> Result<Vec<u8>, Unencodable> {
+    let mut out = Vec::with_capacity(512);
+    write_object(object, profile, 1, "", &mut out)?;
+    if out.len() > profile.max() {
+        return Err(Unencodable { path: "document".into(), why: "too long" });
+    }
+    Ok(out)
+}
+
+fn write_object(object: &Map<String, Value>, profile: Profile, depth: usize, path: &str, out: &mut Vec<u8>) -> Result<(), Unencodable> {
+    let refuse = |path: &str, why| Err(Unencodable { path: path.to_owned(), why });
+    if depth > DEPTH_MAX {
+        return refuse(path, "nested too deeply");
+    }
+    let mut members: Vec<(&String, &Value)> = object.iter().filter(|(_, value)| !value.is_null()).collect();
+    members.sort_unstable_by_key(|(key, _)| key.as_bytes());
+    out.push(b'{');
+    for (i, (key, value)) in members.into_iter().enumerate() {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        if key.is_empty() || !key.bytes().all(|b| profile.key_byte(b)) {
+            return refuse(&path, "a character that keys do not have");
+        }
+        if i > 0 {
+            out.push(b',');
+        }
+        out.push(b'"');
+        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(b"\":");
+        write_value(value, profile, depth, &path, out)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+fn write_value(value: &Value, profile: Profile, depth: usize, path: &str, out: &mut Vec<u8>) -> Result<(), Unencodable> {
+    let refuse = |why| Err(Unencodable { path: path.to_owned(), why });
+    match value {
+        Value::Null => return refuse("null in an array"),
+        Value::Bool(true) => out.extend_from_slice(b"true"),
+        Value::Bool(false) => out.extend_from_slice(b"false"),
+        Value::Number(number) => match number.as_i64() {
+            Some(n) if (-INT_MAX..=INT_MAX).contains(&n) => out.extend_from_slice(n.to_string().as_bytes()),
+            _ => return refuse("not an integer of at most 53 bits"),
+        },
+        Value::String(text) => {
+            out.push(b'"');
+            for c in text.chars() {
+                match c {
+                    '"' => out.extend_from_slice(b"\\\""),
+                    '\\' => out.extend_from_slice(b"\\\\"),
+                    '\n' => out.extend_from_slice(b"\\n"),
+                    '\t' => out.extend_from_slice(b"\\t"),
+                    c if c.is_control() => return refuse("control character"),
+                    c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+                }
+            }
+            out.push(b'"');
+        }
+        Value::Array(items) => {
+            if depth >= DEPTH_MAX {
+                return refuse("nested too deeply");
+            }
+            out.push(b'[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write_value(item, profile, depth + 1, path, out)?;
+            }
+            out.push(b']');
+        }
+        Value::Object(object) => write_object(object, profile, depth + 1, path, out)?,
+    }
+    Ok(())
+}

@@ -1,0 +1,515 @@
+//! Headers: what one entry says, as typed values, and the shape that each type must have.
+
+use serde_json::{Map, Value};
+
+use super::encode::{self, Member, Profile, children, natural, text};
+use super::hash::{Hash, LedgerId};
+
+/// What an entry records. The text forms are the format's own and never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum EntryType {
+    /// Entry 0, and only entry 0.
+    LedgerOpened,
+    RunOpened,
+    TaskStarted,
+    TaskResult,
+    /// Evidence recorded by hand or from a command.
+    Note,
+    /// The report files over entries 0…N−1.
+    Published,
+    Attestation,
+    Waiver,
+    PartRedacted,
+    KeyAdded,
+    KeyRevoked,
+    /// A signed go or no-go over a checkpoint.
+    Decision,
+    RunClosed,
+    LedgerRestored,
+}
+
+impl EntryType {
+    /// Every type, in the order of the format's table.
+    pub const ALL: [Self; 14] = [
+        Self::LedgerOpened,
+        Self::RunOpened,
+        Self::TaskStarted,
+        Self::TaskResult,
+        Self::Note,
+        Self::Published,
+        Self::Attestation,
+        Self::Waiver,
+        Self::PartRedacted,
+        Self::KeyAdded,
+        Self::KeyRevoked,
+        Self::Decision,
+        Self::RunClosed,
+        Self::LedgerRestored,
+    ];
+
+    /// The `type` of the header.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LedgerOpened => "ledger.opened",
+            Self::RunOpened => "run.opened",
+            Self::TaskStarted => "task.started",
+            Self::TaskResult => "task.result",
+            Self::Note => "note",
+            Self::Published => "published",
+            Self::Attestation => "attestation",
+            Self::Waiver => "waiver",
+            Self::PartRedacted => "part.redacted",
+            Self::KeyAdded => "key.added",
+            Self::KeyRevoked => "key.revoked",
+            Self::Decision => "decision",
+            Self::RunClosed => "run.closed",
+            Self::LedgerRestored => "ledger.restored",
+        }
+    }
+
+    /// The type of a header's `type`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// For types whose meaning is a signed statement: the kind in `https://ledger.invalid/<kind>/v1` and in `sig/<seq>-<kind>.json`.
+    pub fn statement_kind(self) -> Option<&'static str> {
+        match self {
+            Self::Attestation => Some("attestation"),
+            Self::Waiver => Some("waiver"),
+            Self::PartRedacted => Some("redaction"),
+            Self::KeyAdded | Self::KeyRevoked => Some("keys"),
+            Self::Decision => Some("signoff"),
+            _ => None,
+        }
+    }
+
+    fn needs_run(self) -> bool {
+        matches!(
+            self,
+            Self::RunOpened
+                | Self::TaskStarted
+                | Self::TaskResult
+                | Self::Published
+                | Self::Attestation
+                | Self::Waiver
+                | Self::Decision
+                | Self::RunClosed
+        )
+    }
+
+    /// The folder of the package that explicit paths of this type's parts lie in, besides the default `evidence/`.
+    fn may_use(self, folder: &str) -> bool {
+        match folder {
+            "queries" | "trust" => self == Self::RunOpened,
+            "report" => self == Self::Published,
+            "sig" => self.statement_kind().is_some(),
+            _ => false,
+        }
+    }
+}
+
+/// A payload that an entry commits to, as its header names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub name: String,
+    /// Media type, such as `application/json`.
+    pub media: String,
+    /// Bytes.
+    pub size: u64,
+    pub commit: Hash,
+    /// Path in the package where it is not the default.
+    pub path: Option<String>,
+}
+
+impl Part {
+    /// Where the part lies in a package: its own path, or `evidence/<seq>-<name>`.
+    pub fn package_path(&self, seq: u64) -> String {
+        self.path.clone().unwrap_or_else(|| format!("evidence/{seq}-{}", self.name))
+    }
+}
+
+/// The program that wrote an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tool {
+    pub name: String,
+    pub version: String,
+    /// SHA-256 (hex) of the executable.
+    pub sha256: String,
+}
+
+/// A header as typed values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Header {
+    pub kind: EntryType,
+    /// `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
+    pub ts: String,
+    pub actor: String,
+    pub host: String,
+    pub tool: Tool,
+    pub run: Option<String>,
+    pub task: Option<String>,
+    pub attempt: Option<u32>,
+    pub target: Option<Map<String, Value>>,
+    pub parts: Vec<Part>,
+    /// Earlier entries this one speaks of.
+    pub refs: Vec<u64>,
+    pub body: Map<String, Value>,
+}
+
+/// A header that the format does not allow.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadHeader(pub String);
+
+impl From<encode::Malformed> for BadHeader {
+    fn from(error: encode::Malformed) -> Self {
+        Self(error.to_string())
+    }
+}
+
+fn bad<T>(why: impl Into<String>) -> Result<T, BadHeader> {
+    Err(BadHeader(why.into()))
+}
+
+/// A header whose shape is right, borrowed from its bytes: enough for verification, without building its body.
+#[derive(Clone, Debug)]
+pub struct RawHeader<'a> {
+    pub kind: EntryType,
+    pub ts: &'a str,
+    pub run: Option<&'a str>,
+    pub attempt: Option<u32>,
+    pub parts: Vec<Part>,
+    pub refs: Vec<u64>,
+    actor: &'a [u8],
+    host: &'a [u8],
+    tool: &'a [u8],
+    task: Option<&'a [u8]>,
+    target: Option<&'a [u8]>,
+    body: &'a [u8],
+}
+
+impl<'a> RawHeader<'a> {
+    /// Reads the header of entry `seq`: profile first, then members, then what its type demands.
+    pub fn read(seq: u64, bytes: &'a [u8]) -> Result<Self, BadHeader> {
+        let (mut v, mut kind, mut ts, mut actor, mut host, mut tool, mut body) = (None, None, None, None, None, None, None);
+        let (mut run, mut task, mut attempt, mut target, mut parts, mut refs) = (None, None, None, None, None, None);
+        let mut unknown = None;
+        encode::scan(bytes, Profile::Header, &mut |Member { key, value }| {
+            let slot = match key {
+                b"v" => &mut v,
+                b"type" => &mut kind,
+                b"ts" => &mut ts,
+                b"actor" => &mut actor,
+                b"host" => &mut host,
+                b"tool" => &mut tool,
+                b"body" => &mut body,
+                b"run" => &mut run,
+                b"task" => &mut task,
+                b"attempt" => &mut attempt,
+                b"target" => &mut target,
+                b"parts" => &mut parts,
+                b"refs" => &mut refs,
+                _ => &mut unknown,
+            };
+            *slot = Some(if matches!(key, b"run" | b"ts" | b"type") { unquoted(value) } else { value });
+        })?;
+        if unknown.is_some() {
+            return bad("unknown key");
+        }
+        let (Some(v), Some(kind), Some(ts), Some(actor), Some(host), Some(tool), Some(body)) = (v, kind, ts, actor, host, tool, body)
+        else {
+            return bad("one of v, type, ts, actor, host, tool, body is missing");
+        };
+        if v != b"1" {
+            return bad("unknown version");
+        }
+        let Some(kind) = std::str::from_utf8(kind).ok().and_then(EntryType::from_name) else { return bad("unknown type") };
+        let Some(ts) = std::str::from_utf8(ts).ok().filter(|ts| is_timestamp(ts)) else {
+            return bad("ts is not YYYY-MM-DDTHH:MM:SS.ffffffZ");
+        };
+        for (name, value) in [("actor", Some(actor)), ("host", Some(host)), ("task", task)] {
+            if value.is_some_and(|value| value.first() != Some(&b'"') || value == b"\"\"") {
+                return bad(format!("{name} is not a text"));
+            }
+        }
+        let run = match run.map(std::str::from_utf8) {
+            None => None,
+            Some(Ok(run)) if is_run(run) => Some(run),
+            Some(_) => return bad("run is not a name"),
+        };
+        let attempt = match attempt {
+            None => None,
+            Some(value) => match natural(value).and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0) {
+                None => return bad("attempt is not a positive number"),
+                attempt => attempt,
+            },
+        };
+        if target.is_some_and(|t: &[u8]| t.first() != Some(&b'{')) || body.first() != Some(&b'{') {
+            return bad("body or target is not an object");
+        }
+        check_tool(tool)?;
+        let raw = Self {
+            kind,
+            ts,
+            run,
+            attempt,
+            parts: parts.map(read_parts).transpose()?.unwrap_or_default(),
+            refs: refs.map(|refs| read_refs(refs, seq)).transpose()?.unwrap_or_default(),
+            actor,
+            host,
+            tool,
+            task,
+            target,
+            body,
+        };
+        raw.check_type(seq)?;
+        Ok(raw)
+    }
+
+    /// A member of the body as it is spelled.
+    pub fn body_member(&self, name: &str) -> Option<&'a [u8]> {
+        children(self.body).ok()?.into_iter().find(|m| m.key == name.as_bytes()).map(|m| m.value)
+    }
+
+    /// A text of the body.
+    pub fn body_text(&self, name: &str) -> Option<String> {
+        self.body_member(name).and_then(text)
+    }
+
+    /// A non-negative integer of the body.
+    pub fn body_natural(&self, name: &str) -> Option<u64> {
+        self.body_member(name).and_then(natural)
+    }
+
+    /// The actor's text.
+    pub fn actor(&self) -> String {
+        text(self.actor).unwrap_or_default()
+    }
+
+    /// The task's text.
+    pub fn task(&self) -> Option<String> {
+        self.task.and_then(text)
+    }
+
+    fn check_type(&self, seq: u64) -> Result<(), BadHeader> {
+        let kind = self.kind;
+        if (seq == 0) != (kind == EntryType::LedgerOpened) {
+            return bad("entry 0, and only entry 0, is ledger.opened");
+        }
+        if kind.needs_run() && self.run.is_none() {
+            return bad(format!("{} names no run", kind.as_str()));
+        }
+        for part in &self.parts {
+            let Some(path) = &part.path else {
+                match kind.statement_kind() {
+                    Some(_) if matches!(part.name.as_str(), "statement.json" | "statement.sig") => {
+                        return bad("a statement lies under sig/");
+                    }
+                    _ => continue,
+                }
+            };
+            let folder = path.split('/').next().unwrap_or_default();
+            if !kind.may_use(folder) {
+                return bad(format!("a part of {} does not lie under {folder}/", kind.as_str()));
+            }
+            if folder == "sig" && statement_path(seq, kind, &part.name).as_ref() != Some(path) {
+                return bad("a part under sig/ is a statement or its signature");
+            }
+        }
+        let hash = |name: &str| self.body_text(name).and_then(|hex| Hash::from_hex(&hex)).is_some();
+        let held = match kind {
+            EntryType::LedgerOpened => self.run.is_none() && self.body_text("ledger_id").and_then(|hex| LedgerId::from_hex(&hex)).is_some(),
+            EntryType::RunOpened => self.target.is_some(),
+            EntryType::TaskStarted => self.task.is_some() && self.attempt.is_some(),
+            EntryType::TaskResult => {
+                self.task.is_some() && self.attempt.is_some() && !self.refs.is_empty() && self.body_member("outcome").is_some()
+            }
+            EntryType::Published => self.body_natural("size").is_some_and(|n| (1..=seq).contains(&n)) && hash("root"),
+            EntryType::PartRedacted => self.body_natural("seq").is_some_and(|n| n < seq) && self.body_text("part").is_some(),
+            EntryType::RunClosed => self.body_text("verdict").is_some(),
+            EntryType::LedgerRestored => self.body_natural("size").is_some() && hash("root"),
+            _ => true,
+        };
+        if held { Ok(()) } else { bad(format!("{} lacks what its type demands", kind.as_str())) }
+    }
+}
+
+impl Header {
+    /// Reads the header of entry `seq` into typed values.
+    pub fn read(seq: u64, bytes: &[u8]) -> Result<Self, BadHeader> {
+        let raw = RawHeader::read(seq, bytes)?;
+        let map = |bytes: &[u8]| serde_json::from_slice::<Map<String, Value>>(bytes).map_err(|e| BadHeader(e.to_string()));
+        let tool: Map<String, Value> = map(raw.tool)?;
+        let of_tool = |key: &str| tool.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Ok(Self {
+            kind: raw.kind,
+            ts: raw.ts.to_owned(),
+            actor: raw.actor(),
+            host: text(raw.host).unwrap_or_default(),
+            tool: Tool { name: of_tool("name"), version: of_tool("version"), sha256: of_tool("sha256") },
+            run: raw.run.map(str::to_owned),
+            task: raw.task(),
+            attempt: raw.attempt,
+            target: raw.target.map(map).transpose()?,
+            body: map(raw.body)?,
+            parts: raw.parts,
+            refs: raw.refs,
+        })
+    }
+
+    /// The canonical bytes of this header.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, encode::Unencodable> {
+        let mut top = Map::new();
+        let mut put = |key: &str, value: Value| top.insert(key.to_owned(), value);
+        put("v", 1.into());
+        put("type", self.kind.as_str().into());
+        put("ts", self.ts.as_str().into());
+        put("actor", self.actor.as_str().into());
+        put("host", self.host.as_str().into());
+        put("tool", serde_json::json!({"name": self.tool.name, "version": self.tool.version, "sha256": self.tool.sha256}));
+        put("body", Value::Object(self.body.clone()));
+        put("run", self.run.as_deref().map_or(Value::Null, Value::from));
+        put("task", self.task.as_deref().map_or(Value::Null, Value::from));
+        put("attempt", self.attempt.map_or(Value::Null, Value::from));
+        put("target", self.target.clone().map_or(Value::Null, Value::Object));
+        if !self.parts.is_empty() {
+            let parts = self.parts.iter().map(|part| {
+                let mut value = serde_json::json!({
+                    "name": part.name, "media": part.media, "size": part.size, "commit": part.commit.to_hex(),
+                });
+                if let (Some(path), Some(object)) = (&part.path, value.as_object_mut()) {
+                    object.insert("path".into(), path.as_str().into());
+                }
+                value
+            });
+            put("parts", parts.collect());
+        }
+        if !self.refs.is_empty() {
+            put("refs", self.refs.iter().copied().collect());
+        }
+        encode::canonical(&top, Profile::Header)
+    }
+}
+
+/// Where a statement or its signature lies in the package; `None` for other parts.
+pub fn statement_path(seq: u64, kind: EntryType, part: &str) -> Option<String> {
+    let kind = kind.statement_kind()?;
+    match part {
+        "statement.json" => Some(format!("sig/{seq}-{kind}.json")),
+        "statement.sig" => Some(format!("sig/{seq}-{kind}.sig")),
+        _ => None,
+    }
+}
+
+/// Text between the quotes; the bare bytes when the value is not a string, which no reader of these members accepts.
+fn unquoted(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(b"")
+}
+
+/// Whether a text is a time stamp of the format: a real calendar time in UTC with microseconds.
+pub fn is_timestamp(ts: &str) -> bool {
+    let b = ts.as_bytes();
+    let shape = b"0000-00-00T00:00:00.000000Z";
+    if b.len() != shape.len() || b.iter().zip(shape).any(|(b, s)| if *s == b'0' { !b.is_ascii_digit() } else { b != s }) {
+        return false;
+    }
+    let n = |from: usize, to: usize| b[from..to].iter().fold(0u32, |n, d| n * 10 + u32::from(d - b'0'));
+    let (year, month, day) = (n(0, 4), n(5, 7), n(8, 10));
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 => 28 + u32::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return false,
+    };
+    (1..=days).contains(&day) && n(11, 13) < 24 && n(14, 16) < 60 && n(17, 19) < 60
+}
+
+/// Whether a text can name a run: it is part of file names.
+pub fn is_run(run: &str) -> bool {
+    run.len() <= 100
+        && run.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
+        && run.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+/// Whether a text can name a part: `[a-z0-9][a-z0-9._-]{0,99}` with an extension.
+pub fn is_part_name(name: &str) -> bool {
+    let low = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    name.len() <= 100
+        && name.bytes().next().is_some_and(low)
+        && name.bytes().all(|b| low(b) || matches!(b, b'.' | b'_' | b'-'))
+        && name.rsplit_once('.').is_some_and(|(_, extension)| !extension.is_empty() && extension.bytes().all(low))
+}
+
+/// Whether a text is an explicit path of a part: `queries/`, `trust/`, `report/` or `sig/`, then one component `[A-Za-z0-9][A-Za-z0-9._-]{0,99}`.
+pub fn is_part_path(path: &str) -> bool {
+    let Some((folder, file)) = path.split_once('/') else { return false };
+    matches!(folder, "queries" | "trust" | "report" | "sig")
+        && file.len() <= 100
+        && file.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
+        && file.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+fn check_tool(tool: &[u8]) -> Result<(), BadHeader> {
+    let members = children(tool)?;
+    let texts: Vec<_> = members.iter().map(|m| (m.key, text(m.value))).collect();
+    match texts.as_slice() {
+        [(b"name", Some(name)), (b"sha256", Some(digest)), (b"version", Some(version))]
+            if !name.is_empty() && !version.is_empty() && Hash::from_hex(digest).is_some() =>
+        {
+            Ok(())
+        }
+        _ => bad("tool is not {name, sha256, version}"),
+    }
+}
+
+fn read_parts(value: &[u8]) -> Result<Vec<Part>, BadHeader> {
+    if value.first() != Some(&b'[') || value == b"[]" {
+        return bad("parts is not a list with elements");
+    }
+    let mut parts: Vec<Part> = Vec::new();
+    for element in children(value)? {
+        if element.value.first() != Some(&b'{') {
+            return bad("a part is not an object");
+        }
+        let (mut name, mut media, mut size, mut commit, mut path) = (None, None, None, None, None);
+        for member in children(element.value)? {
+            match member.key {
+                b"name" => name = text(member.value).filter(|name| is_part_name(name)),
+                b"media" => media = text(member.value).filter(|media| !media.is_empty()),
+                b"size" => size = natural(member.value),
+                b"commit" => commit = text(member.value).and_then(|hex| Hash::from_hex(&hex)),
+                b"path" => match text(member.value).filter(|path| is_part_path(path)) {
+                    None => return bad("a part's path is not one of the format's"),
+                    found => path = found,
+                },
+                _ => return bad("unknown key of a part"),
+            }
+        }
+        let (Some(name), Some(media), Some(size), Some(commit)) = (name, media, size, commit) else {
+            return bad("a part is not {name, media, size, commit, path}");
+        };
+        if parts.iter().any(|part| part.name == name) {
+            return bad(format!("two parts named {name}"));
+        }
+        if path.is_some() && parts.iter().any(|p| p.path.as_ref().zip(path.as_ref()).is_some_and(|(a, b)| a.eq_ignore_ascii_case(b))) {
+            return bad("two parts on one path");
+        }
+        parts.push(Part { name, media, size, commit, path });
+    }
+    Ok(parts)
+}
+
+fn read_refs(value: &[u8], seq: u64) -> Result<Vec<u64>, BadHeader> {
+    if value.first() != Some(&b'[') || value == b"[]" {
+        return bad("refs is not a list with elements");
+    }
+    children(value)?
+        .into_iter()
+        .map(|element| match natural(element.value).filter(|n| *n < seq) {
+            Some(n) => Ok(n),
+            None => bad("refs name earlier entries"),
+        })
+        .collect()
+}

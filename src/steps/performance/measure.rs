@@ -1,0 +1,457 @@
+//! Measuring a workload on three copies: A before the migrations, A′ separately made from the same backup, B after them.
+//!
+//! 1. Parameters and settings are evaluated once, on A, by the connecting role.
+//! 2. Every query runs once on A and B under EXPLAIN (ANALYZE, BUFFERS): plan shape, rows, buffers.
+//! 3. The unit is a block: fresh connections to A, A′ and B in random order, two warming runs, then samples in turns, each in
+//!    random order of the copies. A sample repeats its query until it lasts 5 ms. A block gives ln(B/A) and ln(A′/A) of its medians.
+//! 4. Queries take turns, a block each, until a query is decided or the budget of wall time is spent. A query is looked at when it
+//!    has the fewest blocks its level asks for, and then whenever a quarter more have come.
+//!
+//! Everything runs in transactions that are rolled back, so that writing statements may be part of a workload.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
+
+use super::plan_shape::Plan;
+use super::stats::{self, Interval, SplitMix64, Verdict};
+use super::workload::Query;
+use crate::pg::{Access, PgError, Session, Target};
+use crate::steps::{Progress, TaskLog};
+
+/// A sample lasts at least this long.
+const SAMPLE: Duration = Duration::from_millis(5);
+/// Samples of a block together should not last longer than this.
+const BLOCK: Duration = Duration::from_millis(150);
+/// More blocks than this settle nothing that these did not.
+const MOST_BLOCKS: usize = 120;
+
+/// The copies, by their place in every array of three.
+const A: usize = 0;
+const CONTROL: usize = 1;
+const B: usize = 2;
+
+/// The three databases.
+pub struct Copies<'a> {
+    /// A: as the backup has it.
+    pub before: &'a Target,
+    /// A′: the same, made separately.
+    pub control: &'a Target,
+    /// B: migrated.
+    pub after: &'a Target,
+}
+
+/// How to measure.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Slower than this ratio is a regression: 1.10.
+    pub limit: f64,
+    pub budget: Duration,
+    /// The role queries run as; `None`: the connecting role.
+    pub role: Option<String>,
+    /// Settings of the client's sessions; a value `sql: …` is a query evaluated on A.
+    pub settings: BTreeMap<String, String>,
+    /// Seeds the order of copies and queries.
+    pub seed: u64,
+}
+
+/// What one query came to.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    pub query: Query,
+    /// ln(B/A) of each block.
+    pub logs: Vec<f64>,
+    /// ln(A′/A) of each block.
+    pub control_logs: Vec<f64>,
+    /// Median seconds per execution of each block: A, A′, B.
+    pub seconds: [Vec<f64>; 3],
+    pub plans: Option<(Plan, Plan)>,
+    /// Rows returned by A and B.
+    pub rows: Option<(u64, u64)>,
+    pub interval: Option<Interval>,
+    pub control: Option<Interval>,
+    pub verdict: Verdict,
+    /// Why there is no comparison or no decision; or what else is to be known about it.
+    pub why: String,
+    /// Nothing more can be found out about it.
+    settled: bool,
+}
+
+impl Measured {
+    fn new(query: Query) -> Self {
+        Self {
+            query,
+            logs: Vec::new(),
+            control_logs: Vec::new(),
+            seconds: Default::default(),
+            plans: None,
+            rows: None,
+            interval: None,
+            control: None,
+            verdict: Verdict::Inconclusive,
+            why: "not measured".into(),
+            settled: false,
+        }
+    }
+
+    /// Median microseconds per execution on A and B.
+    pub fn medians_us(&self) -> Option<(f64, f64)> {
+        Some((stats::median(&self.seconds[A])? * 1e6, stats::median(&self.seconds[B])? * 1e6))
+    }
+
+    fn same_work(&self) -> bool {
+        self.plans.as_ref().is_some_and(|(before, after)| before.same_work(after))
+    }
+
+    fn settle(&mut self, verdict: Verdict, why: impl Into<String>) {
+        self.verdict = verdict;
+        self.why = why.into();
+        self.settled = true;
+    }
+}
+
+/// A client of the application: role, settings and limits of each of its sessions.
+struct Client {
+    role: Option<String>,
+    settings: Vec<(String, String)>,
+    timeout: Duration,
+}
+
+/// A parameter as text; the server reads it as whatever type the statement wants.
+#[derive(Clone, Debug)]
+struct TextParam(Option<String>);
+
+impl ToSql for TextParam {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match &self.0 {
+            None => Ok(IsNull::Yes),
+            Some(text) => {
+                out.extend_from_slice(text.as_bytes());
+                Ok(IsNull::No)
+            }
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    to_sql_checked!();
+}
+
+/// Measures the whole workload.
+pub async fn measure(
+    copies: &Copies<'_>,
+    workload: &[Query],
+    options: &Options,
+    log: &TaskLog,
+    progress: &dyn Progress,
+) -> Result<Vec<Measured>, PgError> {
+    let deadline = Instant::now() + options.budget;
+    let targets = [copies.before, copies.control, copies.after];
+    let preparing = copies.before.session(Access::ReadWrite).await?;
+    let client = client(&preparing, options).await?;
+    let mut random = SplitMix64::new(options.seed);
+    let mut found: Vec<Measured> = Vec::with_capacity(workload.len());
+    let mut params: Vec<Vec<TextParam>> = Vec::with_capacity(workload.len());
+    for query in workload {
+        progress.say(&format!("explain {}", query.name));
+        let mut measured = Measured::new(query.clone());
+        let mut values = Vec::new();
+        match parameters(&preparing, query).await {
+            Ok(found) => values = found,
+            Err(error) => measured.settle(Verdict::Inconclusive, format!("a parameter cannot be evaluated: {error}")),
+        }
+        if !measured.settled {
+            explain_both(&targets, &client, &mut measured, &values, options.limit).await;
+        }
+        if measured.settled {
+            log.line(format!("{}: {}", query.name, measured.why));
+        }
+        params.push(values);
+        found.push(measured);
+    }
+    drop(preparing);
+
+    let alpha = stats::alpha(workload.len());
+    let fewest = stats::fewest_blocks(alpha);
+    let mut next_look: Vec<usize> = vec![fewest; found.len()];
+    loop {
+        let mut turn: Vec<usize> = (0..found.len()).filter(|&index| !found[index].settled).collect();
+        if turn.is_empty() || Instant::now() >= deadline {
+            break;
+        }
+        random.shuffle(&mut turn);
+        for index in turn {
+            if Instant::now() >= deadline {
+                break;
+            }
+            let measured = &mut found[index];
+            let blocks = measured.logs.len();
+            progress.say(&format!("{} · block {} · {} s left", measured.query.name, blocks + 1, left(deadline)));
+            match block(&targets, &client, &measured.query, &params[index], &mut random).await {
+                Ok(medians) => {
+                    measured.logs.push((medians[B] / medians[A]).ln());
+                    measured.control_logs.push((medians[CONTROL] / medians[A]).ln());
+                    for (all, one) in measured.seconds.iter_mut().zip(medians) {
+                        all.push(one);
+                    }
+                }
+                Err(error) => measured.settle(Verdict::Inconclusive, format!("could not be measured: {error}")),
+            }
+            if !measured.settled && measured.logs.len() >= next_look[index] {
+                look(measured, alpha, options.limit);
+                next_look[index] = measured.logs.len() + measured.logs.len().div_ceil(4);
+                if measured.verdict != Verdict::Inconclusive || measured.logs.len() >= MOST_BLOCKS {
+                    measured.settled = true;
+                }
+            }
+        }
+    }
+    for measured in found.iter_mut().filter(|measured| !measured.settled) {
+        look(measured, alpha, options.limit);
+        let blocks = measured.logs.len();
+        if blocks < fewest {
+            // Too few blocks for the interval to mean what it says, whatever it says.
+            measured.verdict = Verdict::Inconclusive;
+            measured.why = format!("{blocks} of at least {fewest} blocks fitted into the budget of {} s", options.budget.as_secs());
+        }
+    }
+    for measured in &found {
+        let interval = measured.interval.map(|interval| interval.to_string()).unwrap_or_default();
+        log.line(format!("{}: {} {interval} after {} blocks", measured.query.name, measured.verdict.word(), measured.logs.len()));
+    }
+    Ok(found)
+}
+
+fn left(deadline: Instant) -> u64 {
+    deadline.saturating_duration_since(Instant::now()).as_secs()
+}
+
+/// Puts intervals and verdict to the blocks so far.
+fn look(measured: &mut Measured, alpha: f64, limit: f64) {
+    let (Some(interval), Some(control)) = (stats::interval(&measured.logs, alpha), stats::interval(&measured.control_logs, alpha)) else {
+        return;
+    };
+    let same_work = measured.same_work();
+    measured.interval = Some(interval);
+    measured.control = Some(control);
+    measured.verdict = stats::judge(&interval, &control, same_work, limit);
+    measured.why = match measured.verdict {
+        Verdict::Regressed => {
+            format!("at least {:.2} times the time before; equal copies differ by up to {:.2}", interval.low, control.high)
+        }
+        Verdict::Improved => format!("at most {:.2} times the time before", interval.high),
+        Verdict::SameWork => "equal plan, rows and buffers".into(),
+        Verdict::WithinLimit => format!("at most {:.2} times the time before", interval.high),
+        Verdict::Inconclusive => format!("the interval {interval} does not exclude {limit:.2} after {} blocks", measured.logs.len()),
+    };
+    // A regression is bad whatever the rows are. Faster, or as fast, at another question is no comparison.
+    let (before, after) = measured.rows.unwrap_or_default();
+    if before != after {
+        match &measured.query.rows_may_differ {
+            Some(reason) => measured.why.push_str(&format!("; {before} rows before, {after} after: {reason}")),
+            None if measured.verdict == Verdict::Regressed => measured.why.push_str(&format!("; {before} rows before, {after} after")),
+            None => {
+                measured.verdict = Verdict::Inconclusive;
+                measured.why =
+                    format!("{before} rows before, {after} after: not the same question (`-- rows-may-differ: reason` accepts it)");
+                measured.settled = true;
+            }
+        }
+    }
+}
+
+/// The client's role and settings. Role and database settings of the application's role apply as if it had logged in.
+async fn client(session: &Session, options: &Options) -> Result<Client, PgError> {
+    let mut settings: BTreeMap<String, String> = BTreeMap::new();
+    // A session of ours has an empty search_path; a client has its role's, or the server's.
+    let row = session.one("SELECT boot_val FROM pg_catalog.pg_settings WHERE name = 'search_path'", &[]).await?;
+    settings.insert("search_path".into(), row.try_get(0)?);
+    if let Some(role) = &options.role {
+        let exists = session.query("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1", &[role]).await?;
+        if exists.is_empty() {
+            return Err(PgError::other(format!("the role {role} of [performance] does not exist")));
+        }
+        let rows = session
+            .query(
+                "SELECT pg_catalog.split_part(entry, '=', 1), pg_catalog.substr(entry, pg_catalog.strpos(entry, '=') + 1)
+                   FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON r.oid = s.setrole,
+                        LATERAL pg_catalog.unnest(s.setconfig) AS entry
+                  WHERE r.rolname = $1 AND s.setdatabase = 0",
+                &[role],
+            )
+            .await?;
+        for row in rows {
+            settings.insert(row.try_get(0)?, row.try_get(1)?);
+        }
+    }
+    // Names in the configuration and in `-- param:` mean what they mean to the client.
+    session.query("SELECT pg_catalog.set_config('search_path', $1, false)", &[&settings["search_path"]]).await?;
+    // The plan must be that of the very parameters, on both sides alike.
+    settings.insert("plan_cache_mode".into(), "force_custom_plan".into());
+    for (name, value) in &options.settings {
+        let value = match value.strip_prefix("sql:") {
+            None => value.clone(),
+            Some(expression) => one_text(session, expression.trim())
+                .await?
+                .ok_or_else(|| PgError::other(format!("the setting {name} of [performance] evaluates to nothing")))?,
+        };
+        settings.insert(name.clone(), value);
+    }
+    let timeout = options.budget.clamp(Duration::from_secs(4), Duration::from_secs(120)) / 4;
+    // Ours is the limit that holds.
+    settings.retain(|name, _| name != "statement_timeout" && name != "idle_in_transaction_session_timeout");
+    Ok(Client { role: options.role.clone(), settings: settings.into_iter().collect(), timeout })
+}
+
+/// The single value of a query, as text; `None`: no row, or NULL.
+async fn one_text(session: &Session, sql: &str) -> Result<Option<String>, PgError> {
+    let rows = session.query(&format!("SELECT ledger_value::text FROM ({sql}) AS ledger_query (ledger_value)"), &[]).await?;
+    match rows.as_slice() {
+        [] => Ok(None),
+        [row] => Ok(row.try_get(0)?),
+        _ => Err(PgError::other("more than one row where one value is wanted")),
+    }
+}
+
+async fn parameters(session: &Session, query: &Query) -> Result<Vec<TextParam>, PgError> {
+    let mut values = Vec::with_capacity(query.params.len());
+    for expression in &query.params {
+        values.push(TextParam(one_text(session, &format!("SELECT {expression}")).await?));
+    }
+    Ok(values)
+}
+
+impl Client {
+    /// A fresh connection as the application has it, in a transaction.
+    async fn connect(&self, target: &Target) -> Result<Session, PgError> {
+        let timeout = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
+        let session = target.session_with(Access::ReadWrite, timeout, 5_000).await?;
+        for (name, value) in &self.settings {
+            session.query("SELECT pg_catalog.set_config($1, $2, false)", &[name, value]).await?;
+        }
+        if let Some(role) = &self.role {
+            let row = session.one("SELECT pg_catalog.format('SET ROLE %I', $1::text)", &[role]).await?;
+            session.batch(row.try_get(0)?).await?;
+        }
+        session.batch("BEGIN").await?;
+        Ok(session)
+    }
+}
+
+/// Explains a query on A and B and counts its rows; what makes it incomparable settles it.
+async fn explain_both(targets: &[&Target; 3], client: &Client, measured: &mut Measured, values: &[TextParam], limit: f64) {
+    let before = explain(targets[A], client, &measured.query, values).await;
+    let (before_plan, before_rows, before_time) = match before {
+        Ok(found) => found,
+        Err(error) => return measured.settle(Verdict::Inconclusive, format!("does not run before the migrations: {error}")),
+    };
+    match explain(targets[B], client, &measured.query, values).await {
+        Ok((plan, rows, _)) => {
+            measured.plans = Some((before_plan, plan));
+            measured.rows = Some((before_rows, rows));
+        }
+        Err(error) if error.is("57014") && before_time.mul_f64(limit) < client.timeout => {
+            let ratio = client.timeout.as_secs_f64() / before_time.as_secs_f64();
+            measured.seconds[A].push(before_time.as_secs_f64());
+            measured.seconds[B].push(client.timeout.as_secs_f64());
+            measured.interval = Some(Interval { ratio, low: ratio, high: ratio, seed: 0 });
+            measured.settle(
+                Verdict::Regressed,
+                format!("cancelled after {:.1} s, {ratio:.0} times the time before", client.timeout.as_secs_f64()),
+            );
+        }
+        Err(error) => measured.settle(Verdict::Inconclusive, format!("does not run after the migrations: {error}")),
+    }
+}
+
+/// Runs a query once to warm it, once to count rows and time it, once to explain it.
+async fn explain(target: &Target, client: &Client, query: &Query, values: &[TextParam]) -> Result<(Plan, u64, Duration), PgError> {
+    let session = client.connect(target).await?;
+    let statement = session.client().prepare(&query.sql).await?;
+    if statement.params().len() != values.len() {
+        return Err(PgError::other(format!("takes {} parameters, `-- param:` gives {}", statement.params().len(), values.len())));
+    }
+    let arguments = borrowed(values);
+    session.batch("SAVEPOINT ledger").await?;
+    session.client().query(&statement, &arguments).await?;
+    session.batch("ROLLBACK TO ledger").await?;
+    let clock = Instant::now();
+    let rows = session.client().query(&statement, &arguments).await?.len() as u64;
+    let time = clock.elapsed();
+    session.batch("ROLLBACK TO ledger").await?;
+    // EXPLAIN takes no parameters of the protocol's own; EXECUTE takes literals, which the server quotes itself.
+    session.batch(&format!("PREPARE ledger_explained AS {}", query.sql)).await?;
+    let literals: Vec<Option<String>> = values.iter().map(|value| value.0.clone()).collect();
+    let row = session
+        .one(
+            "SELECT COALESCE('(' || pg_catalog.string_agg(pg_catalog.quote_nullable(v), ', ' ORDER BY n) || ')', '')
+               FROM pg_catalog.unnest($1::text[]) WITH ORDINALITY AS t (v, n)",
+            &[&literals],
+        )
+        .await?;
+    let arguments: String = row.try_get(0)?;
+    let explain = format!("EXPLAIN (ANALYZE, VERBOSE, BUFFERS, TIMING OFF, SUMMARY OFF, FORMAT JSON) EXECUTE ledger_explained{arguments}");
+    let row = session.one(&explain, &[]).await?;
+    let plan = Plan::read(&row.try_get(0)?).ok_or_else(|| PgError::other("its plan cannot be read"))?;
+    session.batch("ROLLBACK").await?;
+    Ok((plan, rows, time))
+}
+
+fn borrowed(values: &[TextParam]) -> Vec<&(dyn ToSql + Sync)> {
+    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+}
+
+/// One block: medians of seconds per execution on A, A′ and B.
+async fn block(
+    targets: &[&Target; 3],
+    client: &Client,
+    query: &Query,
+    values: &[TextParam],
+    random: &mut SplitMix64,
+) -> Result<[f64; 3], PgError> {
+    let arguments = borrowed(values);
+    let mut order = [A, CONTROL, B];
+    random.shuffle(&mut order);
+    let mut sides = Vec::with_capacity(3);
+    for copy in order {
+        let session = client.connect(targets[copy]).await?;
+        let statement = session.client().prepare(&query.sql).await?;
+        session.batch("SAVEPOINT ledger").await?;
+        let mut once = Duration::ZERO;
+        for _ in 0..2 {
+            let clock = Instant::now();
+            session.client().query(&statement, &arguments).await?;
+            once = clock.elapsed();
+        }
+        session.batch("ROLLBACK TO ledger").await?;
+        let repeats = (SAMPLE.as_secs_f64() / once.as_secs_f64().max(1e-6)).ceil().clamp(1.0, 2_000.0) as u32;
+        sides.push((copy, session, statement, repeats, once));
+    }
+    let round: Duration = sides.iter().map(|(.., repeats, once)| *once * *repeats).sum();
+    let samples = (BLOCK.as_secs_f64() / round.as_secs_f64()).floor().clamp(1.0, 5.0) as usize;
+    let mut seconds: [Vec<f64>; 3] = Default::default();
+    for _ in 0..samples {
+        random.shuffle(&mut sides);
+        for (copy, session, statement, repeats, _) in &sides {
+            let clock = Instant::now();
+            for _ in 0..*repeats {
+                session.client().query(statement, &arguments).await?;
+            }
+            seconds[*copy].push(clock.elapsed().as_secs_f64() / f64::from(*repeats));
+            session.batch("ROLLBACK TO ledger").await?;
+        }
+    }
+    for (_, session, ..) in &sides {
+        session.batch("ROLLBACK").await?;
+    }
+    let middle = |copy: usize| stats::median(&seconds[copy]).ok_or_else(|| PgError::other("a block without samples"));
+    Ok([middle(A)?, middle(CONTROL)?, middle(B)?])
+}
