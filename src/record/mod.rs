@@ -60,6 +60,38 @@ pub struct AttemptResult {
     pub duration_us: i64,
     pub document: ResultDocument,
     pub evidence: Vec<Evidence>,
+    /// The task's log, where the entry carries one that is not redacted.
+    pub log: Option<LogText>,
+}
+
+/// The text of a task's log part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LogText {
+    pub name: String,
+    pub text: String,
+}
+
+/// An entry as an index of the run lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EntryInfo {
+    pub seq: u64,
+    /// `run.opened`, `task.result`, …
+    pub kind: String,
+    pub ts: String,
+    pub actor: String,
+    pub task: Option<TaskId>,
+    pub attempt: Option<u32>,
+    /// The entry's leaf hash, hex.
+    pub leaf: String,
+}
+
+/// A line of the run's `allowed_signers`: what the ledger's own copy says, never a trust root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SignerRecord {
+    pub principal: String,
+    pub namespaces: Vec<String>,
+    /// `SHA256:…`, as `ssh-keygen -l` prints it.
+    pub fingerprint: String,
 }
 
 /// A person vouching for an item.
@@ -119,6 +151,10 @@ pub struct Run {
     pub decisions: Vec<DecisionRecord>,
     pub notes: Vec<NoteRecord>,
     pub parts: Vec<PartInfo>,
+    /// Every entry of the run, in order.
+    pub entries: Vec<EntryInfo>,
+    /// Who may sign what, as `run.opened` carries it.
+    pub signers: Vec<SignerRecord>,
     /// Entries of finished rollbacks of the target.
     pub rollbacks: Vec<u64>,
     /// `published` entries: (entry, N, root hex).
