@@ -5,6 +5,8 @@
 
 pub mod read;
 
+pub use read::{History, load};
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
