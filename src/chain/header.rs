@@ -87,14 +87,7 @@ impl EntryType {
     fn needs_run(self) -> bool {
         matches!(
             self,
-            Self::RunOpened
-                | Self::TaskStarted
-                | Self::TaskResult
-                | Self::Published
-                | Self::Attestation
-                | Self::Waiver
-                | Self::Decision
-                | Self::RunClosed
+            Self::RunOpened | Self::TaskStarted | Self::TaskResult | Self::Published | Self::Waiver | Self::Decision | Self::RunClosed
         )
     }
 

@@ -178,7 +178,7 @@ fn build(store: &Store, scan: &Scan, id: &str) -> Result<Run> {
     for entry in entries {
         read_entry(store, scan, entry, &mut run)?;
     }
-    for entry in scan.loose.iter().filter(|e| e.seq > run.opened_seq) {
+    for entry in &scan.loose {
         if let Some(statement) = statement(store, scan, entry)?.filter(|s| s.text("run").as_deref() == Some(id)) {
             run.attestations.push(statement.attestation(entry));
             list(scan, entry, &mut run);
@@ -291,12 +291,8 @@ fn read_entry(store: &Store, scan: &Scan, entry: &Entry, run: &mut Run) -> Resul
 fn result(store: &Store, scan: &Scan, entry: &Entry, run: &mut Run) -> Result<()> {
     let header = &entry.header;
     let started = header.refs.first().copied();
-    let redacted = || ResultDocument {
-        outcome: Outcome::Unknown(REDACTED.into()),
-        headline: String::new(),
-        checks: Vec::new(),
-        product: None,
-    };
+    let redacted =
+        || ResultDocument { outcome: Outcome::Unknown(REDACTED.into()), headline: String::new(), checks: Vec::new(), product: None };
     let mut document: ResultDocument = scan.document(store, entry, "result.json")?.unwrap_or_else(redacted);
     let mut evidence = Vec::new();
     for check in &mut document.checks {
@@ -308,9 +304,7 @@ fn result(store: &Store, scan: &Scan, entry: &Entry, run: &mut Run) -> Result<()
     }
     let task = TaskId::new(header.task.clone().unwrap_or_default());
     let log = match run.config.plan.task(&task).map(crate::domain::plan::Task::log_name) {
-        Some(name) => scan
-            .payload(store, entry, &name)?
-            .map(|bytes| LogText { name, text: String::from_utf8_lossy(&bytes).into_owned() }),
+        Some(name) => scan.payload(store, entry, &name)?.map(|bytes| LogText { name, text: String::from_utf8_lossy(&bytes).into_owned() }),
         None => None,
     };
     if task.as_str() == ROLLBACK && !matches!(document.outcome, Outcome::Skipped(_)) {

@@ -367,7 +367,15 @@ fn rows(tables: &[crate::domain::product::RowDelta], seq: u64) -> Option<RowsCha
                 _ => ("changed", format!("{} → {}", shown(t.before), shown(t.after))),
             };
             let title = format!("{}: {} rows before, {} after", t.table, shown(t.before), shown(t.after));
-            RowBar { y: 4 + index as u32 * 22, table: t.table.clone(), before_width: width(t.before), after_width: width(t.after), class, text, title }
+            RowBar {
+                y: 4 + index as u32 * 22,
+                table: t.table.clone(),
+                before_width: width(t.before),
+                after_width: width(t.after),
+                class,
+                text,
+                title,
+            }
         })
         .collect();
     Some(RowsChart { seq, width: NAME_WIDTH + PLOT as u32 + 150, height: 8 + rows.len() as u32 * 22, rows })

@@ -223,8 +223,7 @@ mod tests {
 
     #[test]
     fn durations_and_sizes_read_well() {
-        let written: Vec<String> =
-            [0, 870, 4_950, 340_000, 2_190_000, 848_000_000, 3_720_000_000].iter().map(|us| duration(*us)).collect();
+        let written: Vec<String> = [0, 870, 4_950, 340_000, 2_190_000, 848_000_000, 3_720_000_000].iter().map(|us| duration(*us)).collect();
         assert_eq!(written, ["0 µs", "870 µs", "4.9 ms", "340 ms", "2.1 s", "14 m 08 s", "1 h 02 m"]);
         let written: Vec<String> = [512, 1_500, 48_200_000, 3_100_000_000].iter().map(|n| bytes(*n)).collect();
         assert_eq!(written, ["512 B", "1.5 kB", "48.2 MB", "3.1 GB"]);

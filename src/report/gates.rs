@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::format::{self, Mark};
 use crate::domain::Outcome;
 use crate::domain::plan::GateRule;
-use crate::domain::verdict::{Judgement, JudgedRule};
+use crate::domain::verdict::{JudgedRule, Judgement};
 use crate::record::Run;
 
 /// One gate.
@@ -77,12 +77,9 @@ fn measured(run: &Run, rule: &GateRule, outcome: &Outcome) -> String {
         return outcome.why().unwrap_or("nothing examined").to_owned();
     }
     let mut text = format!("{} of {} passed", counts.passed, format::plural(counts.total(), "check", "checks"));
-    for (n, word) in [
-        (counts.failed, "failed"),
-        (counts.unknown, "unknown"),
-        (counts.advisories, "advisory"),
-        (counts.not_applicable, "not applicable"),
-    ] {
+    for (n, word) in
+        [(counts.failed, "failed"), (counts.unknown, "unknown"), (counts.advisories, "advisory"), (counts.not_applicable, "not applicable")]
+    {
         if n > 0 {
             text.push_str(&format!(", {n} {word}"));
         }

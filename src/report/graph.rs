@@ -70,7 +70,11 @@ pub fn graph(keys: &[ForeignKeyFacts], seq: u64) -> Option<Graph> {
             y: *y,
             width: BOX,
             text: fit(table.rsplit_once('.').map_or(*table, |(_, name)| name)),
-            title: format!("{table}: {} to parents, {} from children", keys.iter().filter(|k| k.child == **table).count(), keys.iter().filter(|k| k.parent == **table).count()),
+            title: format!(
+                "{table}: {} to parents, {} from children",
+                keys.iter().filter(|k| k.child == **table).count(),
+                keys.iter().filter(|k| k.parent == **table).count()
+            ),
         })
         .collect();
     let edges: Vec<Edge> = keys

@@ -19,8 +19,8 @@ pub mod rollback;
 pub mod summary;
 pub mod tasks;
 
-use minijinja::value::{Serde, Value};
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 
 pub use model::{Report, Source, build};
@@ -84,7 +84,8 @@ fn environment() -> Result<Environment<'static>, minijinja::Error> {
 /// Renders a template of the environment with the report as `r` and its charts as `charts`.
 fn fill(environment: &Environment<'_>, template: &str, report: &Report) -> Result<String, String> {
     let explain = |error: minijinja::Error| format!("{error:#}");
-    let value = |json: Result<serde_json::Value, serde_json::Error>| json.map(inert).map(|v| Value::from(Serde(v))).map_err(|e| e.to_string());
+    let value =
+        |json: Result<serde_json::Value, serde_json::Error>| json.map(inert).map(|v| Value::from(Serde(v))).map_err(|e| e.to_string());
     let (r, charts) = (value(serde_json::to_value(report))?, value(serde_json::to_value(&report.charts))?);
     let template = environment.get_template(template).map_err(explain)?;
     template.render(minijinja::context! { r => r, charts => charts }).map_err(explain)

@@ -75,13 +75,17 @@ pub fn rollback(run: &Run) -> RollbackView {
     let judged = config.plan.task_using(StepKind::Rollback).and_then(|t| judgement.tasks.iter().find(|j| j.task == t.id));
     let dir = config.migrations.dir.display().to_string();
     let target_version = found.map(|p| p.target_version.clone()).or(config.rollback.target_version.clone()).unwrap_or_default();
-    let steps: Vec<StepView> = found.iter().flat_map(|p| &p.steps).map(|step| StepView {
-        version: step.version.clone(),
-        name: step.name.clone(),
-        file: step.file.as_ref().map(|file| format!("{dir}/{file}")).unwrap_or_default(),
-        duration: step.duration_us.map_or_else(|| "not measured".into(), format::duration),
-        no_return: step.file.is_none(),
-    }).collect();
+    let steps: Vec<StepView> = found
+        .iter()
+        .flat_map(|p| &p.steps)
+        .map(|step| StepView {
+            version: step.version.clone(),
+            name: step.name.clone(),
+            file: step.file.as_ref().map(|file| format!("{dir}/{file}")).unwrap_or_default(),
+            duration: step.duration_us.map_or_else(|| "not measured".into(), format::duration),
+            no_return: step.file.is_none(),
+        })
+        .collect();
     let measured = |us: Option<i64>| us.map_or_else(|| "not measured".into(), format::duration);
     let contacts = config.plan.contacts.as_ref();
     RollbackView {
@@ -113,7 +117,12 @@ pub fn rollback(run: &Run) -> RollbackView {
         restore: measured(found.and_then(|p| p.restore_us)),
         differences: found.map(|p| p.differences.clone()).unwrap_or_default(),
         no_way_back: found.map(|p| p.no_way_back.clone()).unwrap_or_default(),
-        backup: backup.map(|b| BackupView { file: b.file.clone(), sha256: b.sha256.clone(), size: format::bytes(b.bytes), seq: environment_seq }),
+        backup: backup.map(|b| BackupView {
+            file: b.file.clone(),
+            sha256: b.sha256.clone(),
+            size: format::bytes(b.bytes),
+            seq: environment_seq,
+        }),
         primary: contacts.map(|c| c.primary.clone()).unwrap_or_default(),
         emergency: contacts.map(|c| c.emergency.clone()).unwrap_or_default(),
         escalation: contacts.map(|c| c.escalation.clone()).unwrap_or_default(),

@@ -75,7 +75,10 @@ fn sentence(product: &Product) -> String {
             let pending = p.migrations.iter().filter(|m| m.pending);
             let ran = pending.clone().filter(|m| m.dry_run_us.is_some()).count();
             let time = p.estimate_us.map_or_else(String::new, |us| format!(" in {}", format::duration(us)));
-            format!("{ran} of {} pending executed in a scratch copy{time}.", format::plural(pending.count() as u64, "migration", "migrations"))
+            format!(
+                "{ran} of {} pending executed in a scratch copy{time}.",
+                format::plural(pending.count() as u64, "migration", "migrations")
+            )
         }
         Product::Execute(p) => {
             let applied = p.files.iter().filter(|f| f.applied).count();

@@ -193,8 +193,7 @@ fn findings(evidence: &Evidence, fail_at: Severity) -> Vec<FindingView> {
         fix: evidence.fix.clone(),
         more,
     };
-    let mut views: Vec<FindingView> =
-        all.into_iter().take(FINDINGS_SHOWN).map(|f| row(f.subject, f.expected, f.observed, 0)).collect();
+    let mut views: Vec<FindingView> = all.into_iter().take(FINDINGS_SHOWN).map(|f| row(f.subject, f.expected, f.observed, 0)).collect();
     if more > 0 {
         views.push(row(String::new(), String::new(), String::new(), more));
     }
