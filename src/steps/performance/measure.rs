@@ -245,7 +245,7 @@ fn look(measured: &mut Measured, alpha: f64, limit: f64) {
     measured.verdict = stats::judge(&interval, &control, same_work, limit);
     measured.why = match measured.verdict {
         Verdict::Regressed => {
-            format!("at least {:.2} times the time before; equal copies differ by up to {:.2}", interval.low, control.high)
+            format!("at least {:.2} times the time before; equal copies differ by up to {:.2}", interval.low, control.spread())
         }
         Verdict::Improved => format!("at most {:.2} times the time before", interval.high),
         Verdict::SameWork => "equal plan, rows and buffers".into(),

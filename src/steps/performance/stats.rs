@@ -86,6 +86,12 @@ pub struct Interval {
 }
 
 impl Interval {
+    /// The largest ratio in either direction that the interval holds: what two equal copies may differ by, since which of them is
+    /// called A is arbitrary.
+    pub fn spread(&self) -> f64 {
+        self.high.max(1.0 / self.low)
+    }
+
     /// Whether the interval holds 1: no difference shown.
     pub fn contains_one(&self) -> bool {
         self.low <= 1.0 && 1.0 <= self.high
@@ -158,9 +164,9 @@ impl Verdict {
 ///
 /// A regression is looked for first: neither an equal plan nor noise excuses a lower bound above the limit.
 pub fn judge(measured: &Interval, control: &Interval, same_work: bool, limit: f64) -> Verdict {
-    if measured.low > limit && measured.low > control.high {
+    if measured.low > limit && measured.low > control.spread() {
         Verdict::Regressed
-    } else if measured.high < 1.0 && measured.high < control.low {
+    } else if measured.high < 1.0 && measured.high < 1.0 / control.spread() {
         Verdict::Improved
     } else if measured.high < limit {
         Verdict::WithinLimit
@@ -242,7 +248,9 @@ mod tests {
         assert_eq!(judge(&at(3.0, 1.2, 9.0), &quiet, false, 1.1), Verdict::Regressed);
         // Below what two equal copies differ by.
         assert_eq!(judge(&at(1.3, 1.15, 1.5), &at(1.1, 0.9, 1.4), false, 1.1), Verdict::Inconclusive);
+        assert_eq!(judge(&at(1.3, 1.15, 1.5), &at(0.9, 0.7, 1.0), false, 1.1), Verdict::Inconclusive, "either copy could be called A");
         assert_eq!(judge(&at(0.5, 0.4, 0.6), &quiet, false, 1.1), Verdict::Improved);
+        assert_eq!(judge(&at(0.9, 0.8, 0.95), &at(1.1, 0.9, 1.4), false, 1.1), Verdict::WithinLimit, "no more than equal copies differ");
         assert_eq!(judge(&at(1.0, 0.96, 1.05), &quiet, false, 1.1), Verdict::WithinLimit);
         assert_eq!(judge(&at(1.05, 0.9, 1.3), &quiet, true, 1.1), Verdict::SameWork);
         assert_eq!(judge(&at(1.05, 0.9, 1.3), &quiet, false, 1.1), Verdict::Inconclusive);
