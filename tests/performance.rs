@@ -211,20 +211,23 @@ async fn application(migrations: &[&str]) -> Target {
 #[tokio::test]
 async fn the_reference_workload_improves_under_row_security() {
     let (a, control) = (application(&[]).await, application(&[]).await);
-    let b = application(&[
-        "002_row_level_security.sql",
-        "003_foreign_keys.sql",
-        "004_performance_indexes.sql",
-        "005_audit_logging.sql",
-    ])
-    .await;
+    let b =
+        application(&["002_row_level_security.sql", "003_foreign_keys.sql", "004_performance_indexes.sql", "005_audit_logging.sql"]).await;
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/contracts/workload");
     let queries = migration_ledger::steps::performance::workload::read(&folder, "workload").unwrap();
     let mut options = options(60);
     options.settings.insert("app.tenant_id".into(), "sql: SELECT id FROM public.tenants WHERE name = 'Aldgate Bridges'".into());
     let found = measured(&a, &control, &b, &queries, &options).await;
     for one in &found {
-        println!("{}: {} {:?} control {:?} blocks {} {:?}", one.query.name, one.verdict.word(), one.interval.map(|i| i.to_string()), one.control.map(|i| i.to_string()), one.logs.len(), one.medians_us());
+        println!(
+            "{}: {} {:?} control {:?} blocks {} {:?}",
+            one.query.name,
+            one.verdict.word(),
+            one.interval.map(|i| i.to_string()),
+            one.control.map(|i| i.to_string()),
+            one.logs.len(),
+            one.medians_us()
+        );
         assert_eq!(one.verdict, Verdict::Improved, "{}: {}", one.query.name, one.why);
     }
 }
