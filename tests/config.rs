@@ -117,3 +117,29 @@ fn the_presets_say_what_they_are_for() {
     assert_eq!(contracts.integrity.linkages.len(), 4);
     assert_eq!(contracts.rollback.target_version.as_deref(), Some("003"));
 }
+
+#[test]
+fn the_day_pauses_for_lunch_and_says_when_it_does_not_fit() {
+    use migration_ledger::domain::schedule::{Day, clock, day};
+    let plan = parse(&Preset::Plain.text()).expect("sound").plan;
+    let schedule = plan.schedule.clone().expect("a schedule");
+    let of = |slots: &[migration_ledger::domain::schedule::Slot], id: &str| {
+        slots.iter().find(|s| s.task.as_str() == id).map(|s| format!("{}-{}", clock(s.start), clock(s.end))).unwrap_or_default()
+    };
+    let laid = day(&plan, &schedule, None).expect("laid out");
+    // The plan's own timeline: phase 1 until 11:15, phase 2 until 12:15, phase 3 from 13:00 to 15:05.
+    assert_eq!(of(&laid.in_turn, "CE-21"), "10:30-11:15");
+    assert_eq!(of(&laid.in_turn, "CE-22"), "11:15-12:15");
+    assert_eq!(of(&laid.in_turn, "CE-23"), "13:00-13:30");
+    assert_eq!(of(&laid.in_turn, "CE-26"), "14:20-15:05");
+    // Phase 4 does not fit into the 55 minutes that are left, unless CE-27 is done beside phase 3.
+    assert_eq!(clock(Day::end(&laid.in_turn)), "16:35");
+    assert!(Day::end(&laid.in_turn) > laid.window_end);
+    assert_eq!(of(&laid.side_by_side, "CE-27"), "13:00-14:00");
+    assert_eq!(clock(Day::end(&laid.side_by_side)), "15:15");
+
+    // A task that the break falls into goes on after it.
+    let later = day(&plan, &schedule, Some(11 * 60 + 30)).expect("laid out");
+    assert_eq!(of(&later.in_turn, "CE-20"), "11:30-12:00");
+    assert_eq!(of(&later.in_turn, "CE-21"), "12:00-13:30");
+}

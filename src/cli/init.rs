@@ -1,12 +1,91 @@
-//! `ledger init`.
+//! `ledger init`: a commented ledger.toml with the whole plan in it, and an empty ledger.
 
-use super::{CliError, Exit, Globals};
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use clap::ValueEnum;
+
+use super::globals::actor;
+use super::{CliError, Exit, Globals, MessageFormat};
+use crate::chain::Store;
+use crate::config;
 
 /// Write a commented ledger.toml and an empty ledger
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Settings for a platform; without it for a PostgreSQL of your own
+    #[arg(long, value_enum)]
+    preset: Option<Preset>,
+    /// Replace the ledger.toml that is there (a ledger is never replaced)
+    #[arg(long)]
+    force: bool,
+    /// Who makes the ledger [env: LEDGER_ACTOR] [default: the operating system's user, unverified]
+    #[arg(long = "as", value_name = "PRINCIPAL")]
+    principal: Option<String>,
+}
 
-/// Not built yet.
-pub fn run(_args: &Args, _globals: &Globals) -> Result<Exit, CliError> {
-    Err(CliError::new(Exit::Bug, "this command is not built yet"))
+/// Platforms with settings of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Preset {
+    Supabase,
+}
+
+/// Writes both files beside and renames them into place; what is there stays.
+pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
+    let root = match &globals.project {
+        Some(dir) => dir.clone(),
+        None => std::env::current_dir().map_err(|error| CliError::setup("cannot tell the current folder").cause(error))?,
+    };
+    let toml = root.join("ledger.toml");
+    if toml.exists() && !args.force {
+        return Err(CliError::setup(format!("{} exists already", toml.display()))
+            .hint("edit it, or `ledger init --force` to replace it; the ledger itself is never replaced"));
+    }
+    let evidence = root.join("evidence");
+    fs::create_dir_all(&evidence).map_err(|error| CliError::setup(format!("cannot make {}", evidence.display())).cause(error))?;
+    let preset = match args.preset {
+        None => config::Preset::Plain,
+        Some(Preset::Supabase) => config::Preset::Supabase,
+    };
+    write_beside(&toml, preset.text().as_bytes(), args.force)
+        .map_err(|error| CliError::setup(format!("cannot write {}", toml.display())).cause(error))?;
+
+    let db = evidence.join("ledger.db");
+    let opened = match db.exists() {
+        true => Store::open(&db),
+        false => Store::create(&db, &actor(args.principal.as_deref())),
+    };
+    let store = opened?;
+    let id = store.ledger_id().to_hex();
+    store.close()?;
+
+    let ui = globals.ui();
+    if ui.format == MessageFormat::Json {
+        ui.json(&serde_json::json!({
+            "schema": "ledger.init/1", "config": toml.display().to_string(), "ledger": db.display().to_string(), "ledger_id": id,
+        }))?;
+        return Ok(Exit::Good);
+    }
+    ui.answer(format!("      Config  {}, plan CE-P0-06 in full", toml.display()));
+    ui.answer(format!("      Ledger  {}, id {id}", db.display()));
+    ui.answer("        Next  put the URL into STAGING_DATABASE_URL · ledger plan · ledger run --dry-run");
+    Ok(Exit::Good)
+}
+
+/// Writes a file whole or not at all; without `replace` an existing one is kept and named.
+fn write_beside(path: &Path, bytes: &[u8], replace: bool) -> std::io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut beside = tempfile::Builder::new().prefix(".ledger-").tempfile_in(folder)?;
+    beside.write_all(bytes)?;
+    beside.as_file().sync_all()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        beside.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    }
+    match replace {
+        true => beside.persist(path).map(drop).map_err(|error| error.error),
+        false => beside.persist_noclobber(path).map(drop).map_err(|error| error.error),
+    }
 }

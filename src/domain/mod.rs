@@ -8,6 +8,7 @@ pub mod ids;
 pub mod outcome;
 pub mod plan;
 pub mod product;
+pub mod schedule;
 pub mod verdict;
 
 pub use evidence::{Evidence, Finding, Severity, SubjectRow};
