@@ -7,3 +7,7 @@ mod support;
 mod catalog;
 #[path = "pg/cluster.rs"]
 mod cluster;
+#[path = "pg/dump.rs"]
+mod dump;
+#[path = "pg/scratch.rs"]
+mod scratch;

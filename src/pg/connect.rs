@@ -75,6 +75,35 @@ impl ConnectSpec {
         format!("{host}/{}", self.database())
     }
 
+    /// The same as libpq's environment variables, password included: for the PostgreSQL tools that we start, never for arguments
+    /// (PostgreSQL manual, libpq, "Environment Variables").
+    pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
+        let hosts: Vec<String> = self
+            .config
+            .get_hosts()
+            .iter()
+            .map(|host| match host {
+                tokio_postgres::config::Host::Tcp(host) => host.clone(),
+                tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
+            })
+            .collect();
+        let ports: Vec<String> = self.config.get_ports().iter().map(u16::to_string).collect();
+        let mut variables = vec![("PGUSER", self.user().to_owned()), ("PGDATABASE", self.database().to_owned())];
+        if !hosts.is_empty() {
+            variables.push(("PGHOST", hosts.join(",")));
+        }
+        if !ports.is_empty() {
+            variables.push(("PGPORT", ports.join(",")));
+        }
+        if let Some(password) = self.config.get_password() {
+            variables.push(("PGPASSWORD", String::from_utf8_lossy(password).into_owned()));
+        }
+        if let Some(options) = self.config.get_options() {
+            variables.push(("PGOPTIONS", options.to_owned()));
+        }
+        variables
+    }
+
     /// `database @ host:port as role`, without secrets.
     pub fn shown(&self) -> String {
         let host = match self.config.get_hosts().first() {

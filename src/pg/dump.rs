@@ -1,10 +1,23 @@
 //! Backups by the server's own tools: found, run, listed, restored.
+//!
+//! A dump is made from an exported snapshot that our own session holds, and in that same snapshot the catalog and every table are
+//! fingerprinted: what the restored copy must equal is known to the row. The custom format carries no `\restrict` token, so no
+//! `--restrict-key` is needed; its header carries the time, so two dumps of equal data differ in a few bytes.
 
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use super::{PgError, Target};
+use futures_util::future::try_join;
+use sha2::{Digest, Sha256};
+
+use super::catalog::{Catalog, table_states};
+use super::programs::{self, Program};
+use super::tool::Tool;
+use super::{Access, PgError, Session, Target};
 use crate::config;
-use crate::domain::product::BackupFacts;
+use crate::domain::product::{BackupFacts, TableState};
 
 /// A `pg_dump`/`pg_restore` pair that fits the server.
 #[derive(Clone, Debug)]
@@ -12,23 +25,217 @@ pub struct Tools {
     pub pg_dump: PathBuf,
     pub pg_restore: PathBuf,
     pub major: i32,
+    /// `pg_dump (PostgreSQL) 15.18 …`
+    pub version: String,
+    server_major: i32,
+    jobs: u32,
 }
+
+/// The one statement of a newer pg_restore that older servers refuse: 17 added the setting.
+const REFUSED_SET: &str = "SET transaction_timeout = 0;";
 
 impl Tools {
     /// Finds the pair of the server's major (configured, PATH, the usual versioned folders), a newer one only if there is none.
     /// An older client is an error that names both versions.
-    pub fn find(_server_major: i32, _config: &config::Backup) -> Result<Self, PgError> {
-        Err(PgError::other("backups are not built yet"))
+    pub fn find(server_major: i32, config: &config::Backup) -> Result<Self, PgError> {
+        let dump = match &config.pg_dump {
+            Some(path) => asked(path)?,
+            None => best("pg_dump", server_major, server_major)?,
+        };
+        if dump.major < server_major {
+            return Err(PgError::other(format!(
+                "{} is version {}, older than the server's {server_major}",
+                dump.path.display(),
+                dump.major
+            )));
+        }
+        let restore = match &config.pg_restore {
+            Some(path) => asked(path)?,
+            // The pair: the one beside pg_dump, else one of the same major.
+            None => dump
+                .path
+                .parent()
+                .and_then(|folder| programs::program(folder, "pg_restore"))
+                .filter(|beside| beside.major == dump.major)
+                .map_or_else(|| best("pg_restore", dump.major, dump.major), Ok)?,
+        };
+        if restore.major < dump.major {
+            return Err(PgError::other(format!("pg_restore {} cannot read an archive of pg_dump {}", restore.major, dump.major)));
+        }
+        let (pg_dump, pg_restore, major, version) = (dump.path, restore.path, dump.major, dump.version);
+        Ok(Self { pg_dump, pg_restore, major, version, server_major, jobs: config.jobs.max(1) })
     }
 
-    /// Dumps the target into `file` (custom format, 0600) from an exported snapshot in which catalog and data are fingerprinted.
-    /// `restore_us` is left `None`. `shown` is the path to record.
-    pub async fn dump(&self, _target: &Target, _file: &Path, _shown: &str, _config: &config::Backup) -> Result<BackupFacts, PgError> {
-        Err(PgError::other("backups are not built yet"))
+    /// Dumps the target into `file` (custom format, 0600, its folder 0700) from an exported snapshot in which catalog and data are
+    /// fingerprinted. `restore_us` is left `None`. `shown` is the path to record. An existing file is not overwritten.
+    pub async fn dump(&self, target: &Target, file: &Path, shown: &str, config: &config::Backup) -> Result<BackupFacts, PgError> {
+        prepare(file)?;
+        let session = target.session_with(Access::ReadOnly, 0, 30_000).await?;
+        let snapshot = exported_snapshot(&session).await?;
+        let made = try_join(self.run_dump(target, file, &snapshot, config), fingerprints(&session, &config.exclude_schemas)).await;
+        let (dump_us, (catalog, tables)) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                // A half-written dump must not be taken for a backup.
+                let _ = std::fs::remove_file(file);
+                return Err(error);
+            }
+        };
+        session.batch("COMMIT").await?;
+        let toc_entries = self.contents(file).await?.lines().filter(|line| is_entry(line)).count() as u64;
+        let (sha256, bytes) = digest(file).await?;
+        Ok(BackupFacts {
+            file: shown.to_owned(),
+            sha256,
+            bytes,
+            toc_entries,
+            tool: self.version.clone(),
+            dump_us,
+            restore_us: None,
+            catalog: catalog.fingerprint(),
+            tables,
+        })
     }
 
-    /// Restores the dump into an existing empty database.
-    pub async fn restore(&self, _into: &Target, _file: &Path) -> Result<(), PgError> {
-        Err(PgError::other("backups are not built yet"))
+    async fn run_dump(&self, target: &Target, file: &Path, snapshot: &str, config: &config::Backup) -> Result<i64, PgError> {
+        let mut argument = std::ffi::OsString::from("--file=");
+        argument.push(file);
+        let mut tool = Tool::new(&self.pg_dump)
+            .connect(target.spec(), target.application_name())
+            .arg("--format=custom")
+            .arg("--no-password")
+            .arg("--lock-wait-timeout=30000")
+            .arg(format!("--snapshot={snapshot}"))
+            .arg(argument);
+        for schema in &config.exclude_schemas {
+            // Quoted, a pattern is a name (psql manual, "Patterns").
+            tool = tool.arg(format!("--exclude-schema=\"{}\"", schema.replace('"', "\"\"")));
+        }
+        let clock = Instant::now();
+        tool.run().await?.checked()?;
+        Ok(elapsed_us(clock))
     }
+
+    /// The archive's table of contents, as `pg_restore --list` prints it.
+    pub async fn contents(&self, file: &Path) -> Result<String, PgError> {
+        let listed = Tool::new(&self.pg_restore).arg("--list").arg(file).run().await?.checked()?;
+        let list = String::from_utf8_lossy(&listed.stdout).into_owned();
+        match list.lines().any(is_entry) {
+            true => Ok(list),
+            false => Err(PgError::other("the archive's table of contents is empty")),
+        }
+    }
+
+    /// Restores the dump into an existing empty database; owners and grants are kept. Any error ends it. Returns what had to be left out:
+    /// statements of a newer pg_restore that the server does not know.
+    ///
+    /// Comments on extensions are left out always: they are the extension's own, and only its owner may set them.
+    pub async fn restore(&self, into: &Target, file: &Path) -> Result<Vec<String>, PgError> {
+        let contents = self.contents(file).await?;
+        let mut list = tempfile::NamedTempFile::new().map_err(|error| PgError::other(format!("cannot make a temporary file: {error}")))?;
+        let kept: Vec<&str> = contents.lines().filter(|line| !line.contains(" COMMENT - EXTENSION ")).collect();
+        list.write_all((kept.join("\n") + "\n").as_bytes())
+            .map_err(|error| PgError::other(format!("cannot write a temporary file: {error}")))?;
+
+        let newer = self.major >= 17 && self.server_major < 17;
+        let mut tool = Tool::new(&self.pg_restore)
+            .connect(into.spec(), into.application_name())
+            .arg("--no-password")
+            .arg(format!("--jobs={}", self.jobs))
+            .arg(format!("--dbname=dbname='{}'", into.spec().database().replace('\\', "\\\\").replace('\'', "\\'")))
+            .arg({
+                let mut argument = std::ffi::OsString::from("--use-list=");
+                argument.push(list.path());
+                argument
+            });
+        if !newer {
+            tool = tool.arg("--exit-on-error");
+        }
+        let ended = tool.arg(file).run().await?;
+        let errors = ended.stderr.matches("pg_restore: error:").count();
+        let refused = ended.stderr.matches(&format!("Command was: {REFUSED_SET}")).count();
+        match ended.status.success() && errors == 0 {
+            true => Ok(Vec::new()),
+            false if newer && refused > 0 && errors == refused => Ok(vec![REFUSED_SET.to_owned()]),
+            false => Err(ended.error()),
+        }
+    }
+}
+
+fn asked(path: &Path) -> Result<Program, PgError> {
+    programs::version_of(path).map_err(|error| PgError::other(format!("cannot use {}: {error}", path.display())))
+}
+
+/// The program of this major; else the oldest newer one; else an error that names what there is. With `LEDGER_PG_BIN` that folder is
+/// asked first, as everywhere.
+fn best(name: &str, wanted: i32, server_major: i32) -> Result<Program, PgError> {
+    let found: Vec<Program> = programs::folders().iter().filter_map(|folder| programs::program(folder, name)).collect();
+    if let Some(equal) = found.iter().find(|program| program.major == wanted) {
+        return Ok(equal.clone());
+    }
+    if let Some(newer) = found.iter().filter(|program| program.major > wanted).min_by_key(|program| program.major) {
+        return Ok(newer.clone());
+    }
+    Err(PgError::other(match found.iter().max_by_key(|program| program.major) {
+        Some(older) => {
+            format!("the newest {name} here is version {} ({}), older than the server's {server_major}", older.major, older.path.display())
+        }
+        None => format!("no {name} found in PATH or the usual folders; the server's version is {server_major}"),
+    }))
+}
+
+/// The folder 0700, the file 0600 and empty; pg_dump truncates it and keeps its mode.
+fn prepare(file: &Path) -> Result<(), PgError> {
+    let failed = |what: &str, path: &Path, error: std::io::Error| PgError::other(format!("cannot {what} {}: {error}", path.display()));
+    if let Some(folder) = file.parent() {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(folder).map_err(|error| failed("make", folder, error))?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).open(file).map_err(|error| failed("make", file, error))?;
+    Ok(())
+}
+
+/// Begins a transaction whose snapshot other sessions can take over.
+async fn exported_snapshot(session: &Session) -> Result<String, PgError> {
+    // One by one: statements sent together are a transaction already, too late to choose its isolation.
+    session.batch("SET idle_in_transaction_session_timeout = 0").await?;
+    // 17 added it.
+    session.batch("SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'").await?;
+    session.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    Ok(session.one("SELECT pg_catalog.pg_export_snapshot()", &[]).await?.try_get(0)?)
+}
+
+/// Catalog and table states as the session's transaction sees them.
+async fn fingerprints(session: &Session, excluded: &[String]) -> Result<(Catalog, Vec<TableState>), PgError> {
+    let catalog = Catalog::read(session, excluded).await?.as_dumped();
+    let tables = table_states(session, excluded).await?;
+    Ok((catalog, tables))
+}
+
+fn is_entry(line: &str) -> bool {
+    !line.starts_with(';') && !line.trim().is_empty()
+}
+
+pub(super) fn elapsed_us(clock: Instant) -> i64 {
+    i64::try_from(clock.elapsed().as_micros()).unwrap_or(i64::MAX)
+}
+
+/// SHA-256 (hex) and size of a file, off the runtime's thread.
+async fn digest(file: &Path) -> Result<(String, u64), PgError> {
+    let path = file.to_owned();
+    let read = move || -> std::io::Result<(String, u64)> {
+        let mut file = std::fs::File::open(path)?;
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0u8; 1 << 20];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                n => hasher.update(&buffer[..n]),
+            }
+        }
+        Ok((hex::encode(hasher.finalize()), file.seek(SeekFrom::End(0))?))
+    };
+    let done = tokio::task::spawn_blocking(read).await.map_err(|error| PgError::other(error.to_string()))?;
+    done.map_err(|error| PgError::other(format!("cannot read {}: {error}", file.display())))
 }

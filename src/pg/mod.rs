@@ -12,6 +12,7 @@ pub mod programs;
 pub mod scratch;
 pub mod session;
 pub mod target;
+mod tool;
 
 pub use catalog::{Catalog, CatalogChange};
 pub use cluster::{Cluster, ClusterError, ClusterOptions};

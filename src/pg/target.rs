@@ -85,6 +85,11 @@ impl Target {
         &self.identity
     }
 
+    /// The name its sessions carry: `ledger/<run>/<task>`.
+    pub fn application_name(&self) -> &str {
+        &self.application_name
+    }
+
     /// How to reach it.
     pub fn spec(&self) -> &ConnectSpec {
         &self.spec

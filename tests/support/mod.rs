@@ -47,6 +47,11 @@ pub fn cluster() -> &'static Cluster {
     })
 }
 
+/// How backups are made in tests: with the programs of the cluster.
+pub fn backup_config() -> migration_ledger::config::Backup {
+    migration_ledger::config::Backup { pg_dump: Some(cluster().bin().join("pg_dump")), ..Default::default() }
+}
+
 /// A database of one test's own.
 pub struct TestDb {
     pub name: String,

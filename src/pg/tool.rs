@@ -1,0 +1,172 @@
+//! Running PostgreSQL's own tools, and reducing what they say: their stderr may carry row values (a failed COPY prints the line).
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::sync::LazyLock;
+
+use regex_lite::Regex;
+use tokio::process::Command;
+
+use super::{ConnectSpec, PgError};
+
+/// A tool that is run to its end; killed when the future is dropped.
+pub(super) struct Tool {
+    command: Command,
+    name: String,
+}
+
+/// What a tool left.
+pub(super) struct Ended {
+    pub status: ExitStatus,
+    pub stdout: Vec<u8>,
+    /// Not reduced: never record or print it.
+    pub stderr: String,
+    name: String,
+}
+
+impl Tool {
+    /// The program in the C locale, without the caller's PG* variables.
+    pub fn new(program: &Path) -> Self {
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("PG") {
+                command.env_remove(name);
+            }
+        }
+        command.env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
+        let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
+        Self { command, name }
+    }
+
+    /// Where to connect, by environment variables: nothing secret stands in the arguments.
+    #[must_use]
+    pub fn connect(mut self, spec: &ConnectSpec, application_name: &str) -> Self {
+        self.command.envs(spec.environment());
+        self.command.env("PGAPPNAME", application_name);
+        self
+    }
+
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    /// Runs it; the outcome is for the caller to judge.
+    pub async fn run(mut self) -> Result<Ended, PgError> {
+        let output = self.command.output().await.map_err(|error| PgError::other(format!("cannot run {}: {error}", self.name)))?;
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok(Ended { status: output.status, stdout: output.stdout, stderr, name: self.name })
+    }
+}
+
+impl Ended {
+    /// Success, or the reduced reason.
+    pub fn checked(self) -> Result<Self, PgError> {
+        match self.status.success() {
+            true => Ok(self),
+            false => Err(self.error()),
+        }
+    }
+
+    /// The reason for a failure: exit code, object and class of error; never the tool's own text.
+    pub fn error(&self) -> PgError {
+        let code = self.status.code().map_or_else(|| "was killed".to_owned(), |code| format!("failed with exit code {code}"));
+        PgError::other(format!("{} {code}: {}", self.name, reduce(&self.stderr)))
+    }
+}
+
+/// Phrases of PostgreSQL's tools and servers, and how we say it. First match wins; the order goes from the particular to the general.
+const CLASSES: [(&str, &str); 28] = [
+    ("server version mismatch", "the tool is older than the server"),
+    ("unsupported version", "the archive is from a newer pg_dump than this pg_restore"),
+    ("does not appear to be a valid archive", "the file is not a PostgreSQL archive"),
+    ("could not read from input file", "the file ends too early"),
+    ("unexpected end of file", "the file ends too early"),
+    ("could not find block ID", "the file lacks a table's data"),
+    ("could not uncompress", "the file's data is damaged"),
+    ("could not open input file", "the file cannot be opened"),
+    ("No space left on device", "no space left on the device"),
+    ("could not extend file", "the server could not extend a file: its disk may be full"),
+    ("could not write", "cannot write"),
+    ("password authentication failed", "password authentication failed"),
+    ("no password supplied", "no password supplied"),
+    ("Connection refused", "connection refused"),
+    ("SSL", "TLS failed"),
+    ("certificate", "TLS failed"),
+    ("row-level security", "the role would see only some rows (row security)"),
+    ("lock timeout", "a lock was not granted in time"),
+    ("statement timeout", "a statement took too long"),
+    ("must be superuser", "it needs a superuser"),
+    ("must be owner", "the role must own the object"),
+    ("must be able to SET ROLE", "the role may not act as the object's owner"),
+    ("must be member of role", "the role may not act as the object's owner"),
+    ("permission denied", "permission denied"),
+    ("already exists", "an object exists already"),
+    ("violates", "a constraint is violated"),
+    ("could not create unique index", "a unique index meets duplicates"),
+    ("does not exist", "something that is needed does not exist"),
+];
+
+static TOC_ENTRY: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?m)from TOC entry \d+; \d+ \d+ ([A-Z][A-Z ]*[A-Z]) (.+) \S+$").ok());
+static COPY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"COPY failed for table "([^"\n]*)""#).ok());
+static DENIED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"permission denied (?:for|to) ((?:[a-z]+ )?[^\s:]+)").ok());
+static ROLE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"role "([^"\n]*)" does not exist"#).ok());
+static EXTENSION: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"extension "([^"\n]*)" (?:is not available|does not exist)"#).ok());
+
+fn first(regex: &LazyLock<Option<Regex>>, text: &str, group: usize) -> Option<String> {
+    regex.as_ref()?.captures(text)?.get(group).map(|m| m.as_str().to_owned())
+}
+
+/// Object and class of the first error that a tool printed.
+fn reduce(stderr: &str) -> String {
+    let class = match stderr.find("error:").map(|at| &stderr[at..]) {
+        // DETAIL, HINT and the like may hold values that look like a phrase of ours.
+        Some(rest) => classify(rest.split_once("\nDETAIL").map_or(rest, |(message, _)| message)),
+        None => classify(stderr),
+    };
+    let entry = first(&TOC_ENTRY, stderr, 1).zip(first(&TOC_ENTRY, stderr, 2)).map(|(kind, name)| format!(" at {kind} {name}"));
+    let entry = entry.or_else(|| first(&COPY, stderr, 1).map(|table| format!(" at TABLE DATA {table}")));
+    let named = first(&ROLE, stderr, 1)
+        .map(|role| format!(" (role {role})"))
+        .or_else(|| first(&EXTENSION, stderr, 1).map(|extension| format!(" (extension {extension})")))
+        .or_else(|| first(&DENIED, stderr, 1).filter(|_| class == "permission denied").map(|object| format!(" ({object})")));
+    format!("{class}{}{}", named.unwrap_or_default(), entry.unwrap_or_default())
+}
+
+fn classify(text: &str) -> &'static str {
+    // The first line is the message; a command or a COPY line may follow.
+    let message: String = text.lines().take(2).collect::<Vec<_>>().join("\n");
+    CLASSES.iter().find(|(phrase, _)| message.contains(phrase)).map_or("an error of no known class", |(_, said)| said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_do_not_pass() {
+        let stderr = "pg_restore: while PROCESSING TOC:\npg_restore: from TOC entry 3345; 0 16400 TABLE DATA clauses migrator\n\
+                      pg_restore: error: COPY failed for table \"clauses\": ERROR:  duplicate key value violates unique constraint \"clauses_pkey\"\n\
+                      DETAIL:  Key (id)=(canary-7) already exists.\nCONTEXT:  COPY clauses, line 1: \"canary-7\tsecret\"\n";
+        assert_eq!(reduce(stderr), "a constraint is violated at TABLE DATA clauses");
+    }
+
+    #[test]
+    fn what_helps_is_named() {
+        assert_eq!(
+            reduce("pg_restore: error: could not execute query: ERROR:  role \"app_user\" does not exist\nCommand was: GRANT"),
+            "something that is needed does not exist (role app_user)"
+        );
+        assert_eq!(
+            reduce(
+                "pg_dump: error: query failed: ERROR:  permission denied for table clauses\npg_dump: detail: Query was: LOCK TABLE public.clauses"
+            ),
+            "permission denied (table clauses)"
+        );
+        assert_eq!(reduce("sh: 1: nonsense canary"), "an error of no known class");
+    }
+}
