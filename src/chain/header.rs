@@ -84,6 +84,7 @@ impl EntryType {
         }
     }
 
+    /// An attestation may name its run in its statement alone: one made after the sign-off is then no later state of the run.
     fn needs_run(self) -> bool {
         matches!(
             self,
