@@ -3,7 +3,11 @@
 
 mod support;
 
+#[path = "steps_fk_integrity/commands.rs"]
+mod commands;
 #[path = "steps_fk_integrity/foreign_keys.rs"]
 mod foreign_keys;
+#[path = "steps_fk_integrity/readiness.rs"]
+mod readiness;
 #[path = "steps_fk_integrity/world.rs"]
 mod world;

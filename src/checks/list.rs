@@ -48,10 +48,15 @@ const PERFORMANCE: &[&str] = &[
 const ROLLBACK: &[&str] = &[];
 
 /// CE-28.
-const READINESS: &[&str] = &[];
+const READINESS: &[&str] = &[
+    include_str!("../../queries/readiness/tasks-have-results.sql"),
+    include_str!("../../queries/readiness/deliverables-present.sql"),
+    include_str!("../../queries/readiness/report-renders.sql"),
+];
 
 /// Tasks that run a command, and suites.
-const COMMAND: &[&str] = &[];
+const COMMAND: &[&str] =
+    &[include_str!("../../queries/command/command-succeeded.sql"), include_str!("../../queries/command/suite-passed.sql")];
 
 /// Every built-in check, in the order in which steps ask them.
 pub static CHECKS: LazyLock<Vec<Check>> = LazyLock::new(|| {

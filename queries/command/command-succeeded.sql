@@ -1,0 +1,11 @@
+-- code: command-succeeded
+-- title: The command of the task succeeds
+-- step: command
+-- severity: high
+-- min-subjects: 1
+-- kind: probe
+-- why: the task is whatever the command does; an exit code other than 0 is its own No
+-- fix: run the command by hand, mend what it reports, run the task again
+
+-- The task's program and arguments, run without a shell in the project's folder, output through the redactor. Exit code 0 is right;
+-- any other is wrong; a program that cannot be started or is ended by a signal is undecided.

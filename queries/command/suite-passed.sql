@@ -1,0 +1,11 @@
+-- code: suite-passed
+-- title: Every declared test suite ran and passed
+-- step: command
+-- severity: high
+-- min-subjects: 1
+-- kind: probe
+-- why: an exit code of 0 is also what a suite gives that collected no test at all
+-- fix: mend the failed tests; a suite that ran nothing needs its command or its `junit` path mended
+
+-- Each suite of the task: its command is run, the JUnit file it must write anew is counted case by case, nested suites included.
+-- A failed test is wrong; no file, an old file, fewer tests than min-tests, or an error after passing is undecided.

@@ -1,0 +1,11 @@
+-- code: deliverables-present
+-- title: Every deliverable of the plan exists
+-- step: readiness
+-- severity: high
+-- min-subjects: 1
+-- kind: probe
+-- why: a promised paper that nobody made is missed when it is needed
+-- fix: run the task again that should have made it: ledger run --only TASK
+
+-- Each deliverable of each task against the names of the parts on the ledger; report files (names in capitals) against what
+-- rendering gave.
