@@ -117,7 +117,7 @@ impl Listener for Terminal {
                     Outcome::Unknown(why) | Outcome::Skipped(why) if headline.is_empty() => inert(why),
                     _ => inert(headline),
                 };
-                self.line(&format!("{} [{seconds:6.1}s] ({index}/{total}) {task} {name:<24} {said}", self.word(outcome)));
+                self.line(&format!("{} [{seconds:6.1}s] ({index}/{total}) {task} {name:<42} {said}", self.word(outcome)));
                 for finding in findings.iter().take(FINDINGS_SHOWN) {
                     self.line(&format!(
                         "{:>15} {}  {}: {} (expected {})",
