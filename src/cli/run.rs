@@ -210,6 +210,7 @@ impl Hooks for Asking {
 /// Renders the report of a run as it stands, for the readiness task: names and sizes.
 pub fn rendered(store: &Store, run: &RunId) -> Rendered {
     publish::render(store, run)
+        .map(|rendered| rendered.files)
         .map(|files| files.into_iter().map(|(name, bytes)| (name, bytes.len() as u64)).collect())
         .map_err(|error| error.to_string())
 }

@@ -66,6 +66,11 @@ pub fn run_at(store: &Store, id: &RunId, size: u64) -> Result<Option<Run>> {
     }
 }
 
+/// The names of the runs, oldest first.
+pub fn names(store: &Store) -> Result<Vec<RunId>> {
+    Ok(Scan::of(store, store.len()?)?.ids.into_iter().map(RunId::new).collect())
+}
+
 /// The newest run, if there is one.
 pub fn latest(store: &Store) -> Result<Option<Run>> {
     let scan = Scan::of(store, store.len()?)?;

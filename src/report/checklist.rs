@@ -144,7 +144,7 @@ fn attested(run: &Run, wanted: &Attestation) -> (Mark, String, Option<u64>) {
 
 fn approval(role: &str, sign_off: Option<&SignOffState>) -> (Mark, String, Option<u64>) {
     match sign_off {
-        None => (Mark::OPEN, format!("{role}: given over this document with `ledger sign-off`, so it cannot stand in it"), None),
+        None => (Mark::OPEN, format!("{role}: given over this document with ledger sign-off, so it cannot stand in it"), None),
         Some(state) if state.approved => (Mark::APPROVED, state.by.join("; "), state.seq),
         Some(state) if state.denied => (Mark::DENIED, state.by.join("; "), state.seq),
         Some(state) => (Mark::OPEN, format!("{role}: {}", state.word), state.seq),

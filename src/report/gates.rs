@@ -34,7 +34,8 @@ pub fn gates(run: &Run, judgement: &Judgement) -> Vec<GateView> {
         .iter()
         .map(|gate| GateView {
             id: gate.id.clone(),
-            name: gate.name.clone(),
+            // The verdict's reason speaks of `gate 3`.
+            name: format!("{}: {}", super::model::capital(&gate.id.replace('-', " ")), gate.name),
             mark: Mark::outcome(&gate.outcome),
             rules: gate.rules.iter().map(|rule| rule_view(run, rule)).collect(),
         })
@@ -101,5 +102,5 @@ fn unmeasured(run: &Run, rule: &GateRule) -> (String, Mark, Option<u64>) {
             None => ("not attested; counts for the decision".into(), Mark::OPEN, None),
         };
     }
-    ("given over this report, so it cannot stand in it; `ledger go-no-go` shows it".into(), Mark::OPEN, None)
+    ("given over this report, so it cannot stand in it; ledger go-no-go shows it".into(), Mark::OPEN, None)
 }

@@ -276,9 +276,14 @@ fn verdict_view(run: &Run, judgement: &Judgement) -> VerdictView {
 
 /// The reason as a sentence: a capital first, a full stop last.
 fn sentence(text: &str) -> String {
+    format!("{}.", capital(text).trim_end_matches('.'))
+}
+
+/// The text with a capital first.
+pub(super) fn capital(text: &str) -> String {
     let mut chars = text.chars();
     let first: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
-    format!("{first}{}.", chars.as_str().trim_end_matches('.'))
+    first + chars.as_str()
 }
 
 fn facts(source: &Source<'_>) -> Vec<Fact> {
