@@ -216,6 +216,15 @@ pub struct SuiteResult {
     pub skipped: u64,
 }
 
+/// A declared suite that `ledger exec` ran and recorded: the part `suite.json` of its note.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NotedSuite {
+    /// The suite as judged: its name, and whether it passed.
+    pub row: super::SubjectRow,
+    /// `None`: nothing could be counted.
+    pub result: Option<SuiteResult>,
+}
+
 /// CE-25.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IntegrityProduct {

@@ -10,6 +10,7 @@ pub use read::{History, load};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::domain::product::NotedSuite;
 use crate::domain::verdict::{CheckResult, Facts, Waiver};
 use crate::domain::{Evidence, Outcome, Product, RunId, TaskId};
 
@@ -121,14 +122,19 @@ pub struct DecisionRecord {
 }
 
 /// Evidence put on the ledger by hand or from a command.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NoteRecord {
     pub seq: u64,
     pub ts: String,
     pub by: String,
     pub task: Option<TaskId>,
     pub parts: Vec<PartInfo>,
+    /// The declared suite that this note fills, from its part [`SUITE_PART`].
+    pub suite: Option<NotedSuite>,
 }
+
+/// Name of the part by which `ledger exec` fills a declared suite.
+pub const SUITE_PART: &str = "suite.json";
 
 /// A run as its entries tell it.
 #[derive(Clone, Debug)]

@@ -11,8 +11,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Attempt, AttemptResult, AttestationRecord, DecisionRecord, EntryInfo, LogText, NoteRecord, PartInfo, ResultDocument, Run, SignerRecord,
-    check_part_name,
+    Attempt, AttemptResult, AttestationRecord, DecisionRecord, EntryInfo, LogText, NoteRecord, PartInfo, ResultDocument, Run, SUITE_PART,
+    SignerRecord, check_part_name,
 };
 use crate::chain::{Entry, EntryType, Fault, Result, Store};
 use crate::config::Config;
@@ -282,6 +282,7 @@ fn read_entry(store: &Store, scan: &Scan, entry: &Entry, run: &mut Run) -> Resul
             by: header.actor.clone(),
             task: header.task.as_deref().map(TaskId::from),
             parts: parts(scan, entry),
+            suite: scan.document(store, entry, SUITE_PART)?,
         }),
         EntryType::Published => {
             let size = header.body.get("size").and_then(Value::as_u64).unwrap_or_default();

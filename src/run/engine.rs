@@ -11,7 +11,8 @@ use super::select::Selection;
 use super::{RunError, rules, write};
 use crate::chain::Store;
 use crate::config::Config;
-use crate::domain::plan::Task;
+use crate::domain::plan::{Plan, StepKind, Task};
+use crate::domain::product::NotedSuite;
 use crate::domain::verdict::{Judgement, task_outcome};
 use crate::domain::{CheckOutcome, Outcome, RunId, TaskId};
 use crate::pg::{ScratchPool, Target};
@@ -103,6 +104,7 @@ impl Engine<'_> {
             history.attempts.iter().filter(|earlier| earlier.task == task.id).map(|earlier| earlier.attempt).max().unwrap_or(0) + 1;
         let parts: Vec<String> = history.parts.iter().map(|part| part.name.clone()).collect();
 
+        let noted = noted_suites(&self.config.plan, &history, &task.id);
         let blocked = match rules::blocked(&self.config.plan, task, &history.judgement(), &products) {
             Some(why) => Some(why),
             None if task.uses.writes_to_target() && !self.hooks.confirm(task)? => Some("not confirmed".to_owned()),
@@ -122,7 +124,7 @@ impl Engine<'_> {
                 Outcome::Skipped(why)
             }
             None => {
-                let rendered = (task.uses == crate::domain::plan::StepKind::Readiness).then(|| self.hooks.render(self.store, run));
+                let rendered = (task.uses == StepKind::Readiness).then(|| self.hooks.render(self.store, run));
                 let target = self.target.named(&format!("ledger/{run}/{}", task.id));
                 let saying = Saying(self.listener);
                 let cx = Context {
@@ -133,6 +135,7 @@ impl Engine<'_> {
                     target: &target,
                     scratch: self.scratch,
                     products: &products,
+                    noted_suites: &noted,
                     results: &facts.results,
                     parts: &parts,
                     rendered: rendered.as_ref(),
@@ -241,6 +244,13 @@ impl Progress for Saying<'_> {
     fn say(&self, message: &str) {
         self.0.on(&Event::Says { message: message.to_owned() });
     }
+}
+
+/// Declared suites recorded for the task since the last execution: what was run before it says nothing about the migrated target.
+fn noted_suites(plan: &Plan, run: &Run, task: &TaskId) -> Vec<(u64, NotedSuite)> {
+    let executed = plan.task_using(StepKind::Execute).and_then(|execution| run.latest(&execution.id)).map_or(0, |(_, result)| result.seq);
+    let of_task = run.notes.iter().filter(|note| note.task.as_ref() == Some(task) && note.seq > executed);
+    of_task.filter_map(|note| note.suite.clone().map(|suite| (note.seq, suite))).collect()
 }
 
 /// Attempts that started and never finished.

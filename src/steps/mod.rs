@@ -10,6 +10,7 @@ use chrono::{SecondsFormat, Utc};
 
 use crate::config::Config;
 use crate::domain::plan::{StepKind, Task};
+use crate::domain::product::NotedSuite;
 use crate::domain::product::{EnvironmentProduct, ExecuteProduct, Product, ScriptsProduct};
 use crate::domain::verdict::TaskResult;
 use crate::domain::{Evidence, RunId, TaskId};
@@ -44,6 +45,8 @@ pub struct Context<'a> {
     pub scratch: &'a ScratchPool,
     /// What earlier steps of this run handed over, read back from their entries.
     pub products: &'a [(TaskId, Product)],
+    /// Declared suites of this task that `ledger exec` recorded since the last execution, with their entries, oldest first.
+    pub noted_suites: &'a [(u64, NotedSuite)],
     /// The latest results of the other tasks (for readiness).
     pub results: &'a [TaskResult],
     /// Names of the parts that entries of this run carry so far (for readiness).

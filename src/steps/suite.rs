@@ -170,6 +170,14 @@ pub async fn run_declared(cx: &Context<'_>, report: &mut StepReport) -> Result<V
     let asking = Asked::now();
     let (mut rows, mut results) = (Vec::new(), Vec::new());
     for suite in &cx.task.suites {
+        if suite.command.is_empty()
+            && let Some((seq, noted)) = cx.noted_suites.iter().rev().find(|(_, noted)| noted.row.subject == suite.name)
+        {
+            cx.log.line(format!("suite {}: {}, recorded in entry {seq}", suite.name, noted.row.observed));
+            rows.push(noted.row.clone());
+            results.extend(noted.result.clone());
+            continue;
+        }
         cx.progress.say(&format!("suite {}", suite.name));
         cx.log.line(format!("suite {}: {}", suite.name, redactor.clean(&suite.command.join(" "))));
         let ran = run(suite, &cx.project.root, &redactor, &mut |line| cx.log.line(line)).await;

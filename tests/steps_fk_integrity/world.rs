@@ -78,6 +78,7 @@ impl World {
             target,
             scratch: &scratch,
             products: &self.products,
+            noted_suites: &[],
             results: &self.results,
             parts: &self.parts,
             rendered: self.rendered.as_ref(),
