@@ -9,7 +9,26 @@ use crate::domain::plan::StepKind;
 const ENVIRONMENT: &[&str] = &[];
 
 /// CE-21.
-const SCRIPTS: &[&str] = &[];
+const SCRIPTS: &[&str] = &[
+    include_str!("../../queries/scripts/schema-version-known.sql"),
+    include_str!("../../queries/scripts/migrations-found.sql"),
+    include_str!("../../queries/scripts/migration-version-unique.sql"),
+    include_str!("../../queries/scripts/migration-order.sql"),
+    include_str!("../../queries/scripts/migration-gaps.sql"),
+    include_str!("../../queries/scripts/migration-files-matched.sql"),
+    include_str!("../../queries/scripts/pending-in-order.sql"),
+    include_str!("../../queries/scripts/applied-file-unchanged.sql"),
+    include_str!("../../queries/scripts/migration-has-down.sql"),
+    include_str!("../../queries/scripts/migration-has-verify.sql"),
+    include_str!("../../queries/scripts/migration-file-readable.sql"),
+    include_str!("../../queries/scripts/migration-runnable.sql"),
+    include_str!("../../queries/scripts/migration-syntax.sql"),
+    include_str!("../../queries/scripts/migration-lint.sql"),
+    include_str!("../../queries/scripts/migration-security-lint.sql"),
+    include_str!("../../queries/scripts/dry-run-applies.sql"),
+    include_str!("../../queries/scripts/dry-run-verifies.sql"),
+    include_str!("../../queries/scripts/dry-run-round-trip.sql"),
+];
 
 /// CE-22.
 const EXECUTE: &[&str] = &[];

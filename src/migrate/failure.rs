@@ -75,6 +75,13 @@ impl Failure {
         format!("{}:{}", self.file, self.place.line)
     }
 
+    /// Whether this says something about the script. A lost connection, a cancelled session or a full disk does not.
+    pub fn decides(&self) -> bool {
+        let outside =
+            |sqlstate: &str| ["08", "53", "58", "XX"].iter().any(|class| sqlstate.starts_with(class)) || sqlstate.starts_with("57P");
+        !self.disconnected && !self.sqlstate.as_deref().is_some_and(outside)
+    }
+
     /// Whether trying the whole file again can help: a lock that was not got in time, or a deadlock.
     pub fn retryable(&self) -> bool {
         matches!(self.sqlstate.as_deref(), Some("55P03" | "40P01"))

@@ -9,6 +9,8 @@ pub mod apply;
 pub mod failure;
 pub mod history;
 pub mod layout;
+pub mod lint;
+pub mod rehearse;
 pub mod revert;
 pub mod split;
 pub mod verify;

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 
 use chrono::{SecondsFormat, Utc};
 
+use crate::checks::{self, ask::Asked};
 use crate::config::Config;
 use crate::domain::plan::{StepKind, Task};
 use crate::domain::product::NotedSuite;
 use crate::domain::product::{EnvironmentProduct, ExecuteProduct, Product, ScriptsProduct};
 use crate::domain::verdict::TaskResult;
-use crate::domain::{Evidence, RunId, TaskId};
+use crate::domain::{Evidence, RunId, SubjectRow, TaskId};
 use crate::pg::{PgError, ScratchPool, Target};
 
 /// Where things are: every path of a project, from its root.
@@ -167,6 +168,33 @@ impl StepError {
     pub fn cannot(what: impl Into<String>) -> Self {
         Self::Cannot { what: what.into(), hint: None }
     }
+}
+
+/// Records a probe's answer.
+pub(crate) fn probe(
+    report: &mut StepReport,
+    code: &str,
+    asked: Asked,
+    asked_of: &str,
+    parameters: serde_json::Value,
+    rows: Vec<SubjectRow>,
+) -> Result<(), StepError> {
+    let check = checks::find(code).ok_or_else(|| StepError::cannot(format!("there is no check {code}")))?;
+    report.evidence.push(asked.answered(check, asked_of, parameters, rows));
+    Ok(())
+}
+
+/// Records that a check has no answer, and why.
+pub(crate) fn unanswered(
+    report: &mut StepReport,
+    code: &str,
+    asked: Asked,
+    asked_of: &str,
+    why: impl Into<String>,
+) -> Result<(), StepError> {
+    let check = checks::find(code).ok_or_else(|| StepError::cannot(format!("there is no check {code}")))?;
+    report.evidence.push(asked.unanswered(check, asked_of, serde_json::Value::Null, why));
+    Ok(())
 }
 
 /// Runs the step that the task uses.

@@ -1,8 +1,130 @@
-//! Not built yet: the task is Unknown until it is.
+//! CE-21: the migration scripts, read, parsed, and run in a copy of the target.
+//!
+//! 1. What does the target have (history or baseline), and what is therefore pending?
+//! 2. The files: order, duplicates, gaps, pairing, digests against the history, text, syntax, lint. No database needed.
+//! 3. The dry run in a scratch database restored from CE-20's backup: up, verify, down, up again.
+
+mod dry_run;
+mod files;
 
 use super::{Context, StepError, StepReport};
+use crate::checks::ask::Asked;
+use crate::domain::SubjectRow;
+use crate::domain::product::{MigrationFacts, Product, ScriptsProduct};
+use crate::migrate::{Migration, MigrationSet, SchemaState, history, split};
+use crate::pg::Access;
 
-/// Examines nothing, and says so.
-pub async fn run(_cx: &Context<'_>, _report: &mut StepReport) -> Result<(), StepError> {
-    Err(StepError::cannot("not built yet: nothing examined"))
+/// What the files and the target's state make together.
+struct Scripts<'a> {
+    set: &'a MigrationSet,
+    state: &'a SchemaState,
+    /// Not applied yet, in order. Empty while the state is unknown.
+    pending: Vec<&'a Migration>,
+}
+
+/// Examines the scripts.
+pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepError> {
+    let config = &cx.config.migrations;
+    let dir = cx.project.path(&config.dir);
+    let asked = Asked::now();
+    let set = MigrationSet::read(&dir, &config.layout).map_err(|error| StepError::Cannot {
+        what: error.to_string(),
+        hint: Some("set [migrations] dir in ledger.toml to the folder of your migrations".into()),
+    })?;
+    cx.log.line(format!(
+        "{}: layout {}, {} files, {} migrations",
+        cx.project.shown(&dir),
+        set.layout.name(),
+        set.files,
+        set.migrations.len()
+    ));
+    files::found(report, asked, &cx.project.shown(&dir), &set)?;
+
+    cx.progress.say("reading the target's history");
+    let asked = Asked::now();
+    let session = cx.target.session(Access::ReadOnly).await?;
+    let state = history::schema_state(&session, set.layout, config.baseline.as_deref()).await?;
+    drop(session);
+    version_known(report, asked, &cx.target.identity().database, &state)?;
+    let pending = match &state {
+        SchemaState::Unknown => Vec::new(),
+        known => set.migrations.iter().filter(|m| !known.has(&m.version)).collect(),
+    };
+    let scripts = Scripts { set: &set, state: &state, pending };
+    cx.log.line(match (scripts.state.version(), scripts.pending.as_slice()) {
+        (version, []) => format!("schema version {}, nothing pending", version.unwrap_or("unknown")),
+        (version, pending) => format!(
+            "schema version {}, pending: {}",
+            version.unwrap_or("none"),
+            pending.iter().map(|m| m.version.as_str()).collect::<Vec<_>>().join(", ")
+        ),
+    });
+
+    cx.progress.say("reading the scripts");
+    files::order(report, &scripts)?;
+    files::applied_unchanged(report, &scripts)?;
+    let remarks = files::contents(cx, report, &scripts)?;
+
+    let tried = dry_run::run(cx, report, &scripts).await;
+    let rehearsal = match &tried {
+        Ok(rehearsal) => rehearsal.as_ref(),
+        Err(_) => None,
+    };
+    // Syntax is answered last: where PostgreSQL itself ran a file, its word counts more than a parser's.
+    files::syntax(report, &scripts, &remarks, rehearsal)?;
+    product(report, &scripts, rehearsal);
+    tried.map(|_| ())
+}
+
+/// Answers a probe of this step.
+fn answer(report: &mut StepReport, code: &str, asked: Asked, asked_of: &str, rows: Vec<SubjectRow>) -> Result<(), StepError> {
+    super::probe(report, code, asked, asked_of, serde_json::Value::Null, rows)
+}
+
+fn version_known(report: &mut StepReport, asked: Asked, database: &str, state: &SchemaState) -> Result<(), StepError> {
+    let expected = "a history or a baseline";
+    let row = match state {
+        SchemaState::History(rows) => {
+            let observed = format!("{} applied, last {}", rows.len(), state.version().unwrap_or("none"));
+            SubjectRow::new(database, true, expected, observed)
+        }
+        SchemaState::Baseline(version) => SubjectRow::new(database, true, expected, format!("baseline {version}")),
+        SchemaState::Unknown => SubjectRow::undecided(
+            database,
+            expected,
+            "no history and no baseline: set `baseline = \"001\"` under [migrations] in ledger.toml (the version it is at; \"0\": nothing applied)",
+        ),
+    };
+    answer(report, "schema-version-known", asked, "target", vec![row])
+}
+
+fn product(report: &mut StepReport, scripts: &Scripts<'_>, rehearsal: Option<&crate::migrate::rehearse::Rehearsal>) {
+    let run_us = |version: &str| {
+        rehearsal?.up.iter().find(|p| p.applied.execution.version == version && p.holds()).map(|p| p.applied.execution.duration_us)
+    };
+    let migrations: Vec<MigrationFacts> = scripts
+        .set
+        .migrations
+        .iter()
+        .map(|m| MigrationFacts {
+            version: m.version.clone(),
+            name: m.name.clone(),
+            file: m.up.file.clone(),
+            up_sha256: m.up.sha256.clone(),
+            down_sha256: m.down.as_ref().map(|s| s.sha256.clone()),
+            verify_sha256: m.verify.as_ref().map(|s| s.sha256.clone()),
+            pending: scripts.pending.iter().any(|p| p.version == m.version),
+            transactional: m.transactional,
+            statements: split::split_bytes(&m.up.bytes).statements.len() as u64,
+            dry_run_us: run_us(&m.version),
+        })
+        .collect();
+    let times: Option<Vec<i64>> = scripts.pending.iter().map(|m| run_us(&m.version)).collect();
+    let estimate_us = times.filter(|times| !times.is_empty()).map(|times| times.iter().sum::<i64>());
+    report.headline = match (scripts.pending.len(), estimate_us) {
+        (0, _) => "nothing pending".into(),
+        (n, Some(us)) => format!("{n} files run in a scratch copy, estimate {:.1} s", us as f64 / 1e6),
+        (n, None) => format!("{n} files pending, not all run in a scratch copy"),
+    };
+    report.product = Some(Product::Scripts(ScriptsProduct { layout: scripts.set.layout.name().to_owned(), migrations, estimate_us }));
 }

@@ -1,0 +1,11 @@
+-- code: applied-file-unchanged
+-- title: Applied migrations are the files that were applied
+-- step: scripts
+-- severity: high
+-- kind: probe
+-- when-none: not-applicable
+-- why: an edited migration makes the next database differ from this one
+-- fix: restore the file as it was, and put the change into a new migration
+--
+-- One row per row of the history with a digest: SHA-256 of today's bytes (up, down and verify, each) against the recorded one.
+-- Wrong also where an applied file is gone or renamed.

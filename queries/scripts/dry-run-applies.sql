@@ -1,0 +1,10 @@
+-- code: dry-run-applies
+-- title: Every pending migration runs in a copy of the target
+-- step: scripts
+-- severity: high
+-- kind: probe
+-- why: only running it shows that it runs
+-- fix: mend the statement at the named file and line
+--
+-- Restores the backup of the environment task into a scratch database and runs every pending file there as execution will: one transaction
+-- a file, constraints made immediate at its end. One row per file up to the first that fails; subject file:line.

@@ -1,0 +1,11 @@
+-- code: dry-run-round-trip
+-- title: Down scripts run in the copy, and the migrations run again after them
+-- step: scripts
+-- severity: high
+-- kind: probe
+-- when-none: not-applicable
+-- why: a way back that does not run is found out in the worst hour
+-- fix: mend the down script at the named file and line
+--
+-- After the dry run: the down scripts newest first as far as there are any, then up again. That they run is judged here; what they leave
+-- behind is judged by the rollback task. One row per script run.

@@ -1,0 +1,11 @@
+-- code: dry-run-verifies
+-- title: Every pending migration's verify script holds in the copy
+-- step: scripts
+-- severity: high
+-- kind: probe
+-- when-none: not-applicable
+-- why: a migration that ran need not have done what it was written for
+-- fix: mend the migration or its verify script
+--
+-- After each file of the dry run its verify script, in a read-only transaction: wrong if it raises or returns a row whose first column is
+-- boolean and not true. One row per verify script.

@@ -1,0 +1,9 @@
+-- code: migration-file-readable
+-- title: Every script is text in UTF-8 with something in it
+-- step: scripts
+-- severity: high
+-- kind: probe
+-- why: PostgreSQL would refuse it, or run nothing and call it a success
+-- fix: save the file as UTF-8 without zero bytes; remove it if it is empty
+--
+-- One row per script of a pending migration (up, down, verify). A byte order mark is noted and not sent; CRLF is harmless.

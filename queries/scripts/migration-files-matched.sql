@@ -1,0 +1,9 @@
+-- code: migration-files-matched
+-- title: Every SQL file in the folder belongs to a migration
+-- step: scripts
+-- severity: medium
+-- kind: probe
+-- why: a down or verify script with a wrong number is never run when it is needed
+-- fix: rename or remove the file
+--
+-- One row per .sql file; wrong where a down or verify script has no migration, a version has two of them, or the name has no number.

@@ -1,0 +1,9 @@
+-- code: migration-gaps
+-- title: The numbers have no gaps
+-- step: scripts
+-- severity: low
+-- kind: probe
+-- why: a missing number may be a migration that was lost
+-- fix: restore the missing file, or say in the repository why it never was
+--
+-- One row per migration, one wrong row per missing number or range; timestamps have gaps by nature and are left out.

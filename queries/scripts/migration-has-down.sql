@@ -1,0 +1,9 @@
+-- code: migration-has-down
+-- title: Every pending migration has a way down
+-- step: scripts
+-- severity: medium
+-- kind: probe
+-- why: without one the only way back is the backup
+-- fix: write the down script
+--
+-- One row per pending migration.

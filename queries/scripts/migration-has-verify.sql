@@ -1,0 +1,9 @@
+-- code: migration-has-verify
+-- title: Every pending migration has a verify script
+-- step: scripts
+-- severity: low
+-- kind: probe
+-- why: without one, that it ran is all that is known
+-- fix: write a verify script: statements that raise, or that return true
+--
+-- One row per pending migration.

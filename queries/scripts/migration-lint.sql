@@ -1,0 +1,10 @@
+-- code: migration-lint
+-- title: Lint of the pending migrations
+-- step: scripts
+-- severity: low
+-- kind: probe
+-- why: statements that lock or rewrite tables are no surprise then
+-- fix: follow the rule, or accept it under [migrations.suppress] with a reason
+--
+-- squawk-linter over the way up of every pending migration; one row per file and rule that fired, one right row per file without any.
+-- Rules of taste are left out; parameters name them and the suppressions.

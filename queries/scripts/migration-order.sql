@@ -1,0 +1,9 @@
+-- code: migration-order
+-- title: Order by name is order by number
+-- step: scripts
+-- severity: medium
+-- kind: probe
+-- why: tools that sort by name run the files in another order than people read them
+-- fix: pad the numbers with zeros to one width
+--
+-- One row per migration; wrong where a file sorts by name before a file with a lower number.

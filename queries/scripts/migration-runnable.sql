@@ -1,0 +1,10 @@
+-- code: migration-runnable
+-- title: Every script can be run in one transaction of ours
+-- step: scripts
+-- severity: high
+-- kind: probe
+-- why: a COMMIT inside ends the transaction that was to protect the rest; psql commands mean nothing to the server
+-- fix: remove transaction control; write psql commands and COPY data as SQL
+--
+-- One row per script of a pending migration, one wrong row per place: BEGIN, COMMIT, ROLLBACK, psql meta-commands, COPY FROM stdin,
+-- literals without an end. Subjects are file:line:column.

@@ -1,0 +1,10 @@
+-- code: migration-security-lint
+-- title: Pending migrations do not weaken row security unseen
+-- step: scripts
+-- severity: medium
+-- kind: probe
+-- why: a policy that lets everyone in is one word
+-- fix: narrow the policy, force row security, set search_path on the function; or accept it under [migrations.suppress]
+--
+-- Reads the statements of every pending way up: USING (true) and WITH CHECK (true), row security disabled or no longer forced,
+-- policies dropped, SECURITY DEFINER without SET search_path. Dynamic SQL is not seen. Subjects are file:line:column.

@@ -1,0 +1,10 @@
+-- code: migration-syntax
+-- title: Every script is PostgreSQL's SQL
+-- step: scripts
+-- severity: high
+-- kind: probe
+-- why: a typing error is cheapest here
+-- fix: mend the statement at the named line and column
+--
+-- Parses every script of a pending migration with squawk-syntax; one wrong row per error, subject file:line:column.
+-- Where the dry run executed the very statement, PostgreSQL's word stands and the parser's is kept as a note.

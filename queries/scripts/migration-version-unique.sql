@@ -1,0 +1,9 @@
+-- code: migration-version-unique
+-- title: No version is used twice
+-- step: scripts
+-- severity: high
+-- kind: probe
+-- why: of two files with one version, tools run one and forget the other
+-- fix: give one of the files a version of its own
+--
+-- One row per migration; versions are compared as numbers, so 3 and 003 are one version.

@@ -1,0 +1,9 @@
+-- code: migrations-found
+-- title: The migrations folder holds migrations
+-- step: scripts
+-- severity: high
+-- kind: probe
+-- why: a plan without migrations proves nothing
+-- fix: point [migrations] dir at the folder that holds them
+--
+-- Reads the folder in the configured layout; one row per migration.

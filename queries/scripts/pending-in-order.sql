@@ -1,0 +1,9 @@
+-- code: pending-in-order
+-- title: Pending migrations are newer than all applied ones
+-- step: scripts
+-- severity: high
+-- kind: probe
+-- why: a file slipped in below the applied version was not there when the later ones were written and tested
+-- fix: give the file a version above the last applied one
+--
+-- One row per pending migration: its version against the highest applied one.

@@ -1,0 +1,10 @@
+-- code: schema-version-known
+-- title: The database's schema version is known
+-- step: scripts
+-- severity: high
+-- kind: probe
+-- why: without it nobody can say which migrations are pending
+-- fix: set [migrations] baseline to the version the database is at, or migrate it with ledger once
+--
+-- Reads ledger.schema_history on the target; where it is missing or empty, takes [migrations] baseline from ledger.toml.
+-- Undecided where there is neither.

@@ -1,0 +1,113 @@
+//! The dry run: every pending file run for real in a scratch database, then back as far as there are down scripts, then up again.
+
+use super::apply::{Applied, ApplyOptions, apply_file};
+use super::failure::Failure;
+use super::history;
+use super::layout::{Migration, MigrationSet};
+use super::revert::{Reverted, revert_one};
+use super::verify::verify;
+use crate::pg::{PgError, Session};
+
+/// What running a migration and its verify script came to.
+#[derive(Clone, Debug)]
+pub struct Proved {
+    pub applied: Applied,
+    /// As [`verify`] says; `None`: the file did not run, so it was not asked.
+    pub verified: Option<Result<Option<u64>, Failure>>,
+}
+
+impl Proved {
+    /// Applied, and nothing says that it did not do its work.
+    pub fn holds(&self) -> bool {
+        self.applied.failure.is_none() && !matches!(self.verified, Some(Err(_)))
+    }
+}
+
+/// What a dry run came to.
+#[derive(Clone, Debug, Default)]
+pub struct Rehearsal {
+    /// Up to the first file that failed.
+    pub up: Vec<Proved>,
+    /// Newest first, up to the first that failed or is missing. Empty if not all went up.
+    pub down: Vec<Reverted>,
+    /// What was reverted, once more.
+    pub again: Vec<Proved>,
+}
+
+/// Runs one file and then its verify script.
+pub async fn prove(session: &Session, migration: &Migration, options: &ApplyOptions, log: &mut dyn FnMut(String)) -> Proved {
+    let mut statements = Vec::new();
+    let applied = apply_file(session, migration, options, &mut |statement| statements.push(statement.clone())).await;
+    for statement in &statements {
+        let rows = statement.rows.map(|rows| format!(", {rows} rows")).unwrap_or_default();
+        let (file, line, what) = (&migration.up.file, statement.line, &statement.what);
+        log(format!("{file}:{line} statement {} {what}: {} us{rows}", statement.number, statement.duration_us));
+    }
+    let verified = match &applied.failure {
+        Some(failure) => {
+            log(format!("FAILED {failure}"));
+            None
+        }
+        None => {
+            log(format!("{} applied in {} us", migration.up.file, applied.execution.duration_us));
+            Some(verify(session, migration).await)
+        }
+    };
+    match &verified {
+        Some(Ok(Some(statements))) => log(format!("version {} verified by {statements} statements", migration.version)),
+        Some(Ok(None)) => log(format!("version {} has no verify script", migration.version)),
+        Some(Err(failure)) => log(format!("NOT VERIFIED {failure}")),
+        None => {}
+    }
+    Proved { applied, verified }
+}
+
+/// Up, down, up, in a scratch database that stands where the target stands.
+pub async fn rehearse(
+    session: &Session,
+    set: &MigrationSet,
+    pending: &[&Migration],
+    baseline: Option<&str>,
+    options: &ApplyOptions,
+    log: &mut dyn FnMut(String),
+) -> Result<Rehearsal, PgError> {
+    let mut rehearsal = Rehearsal::default();
+    history::ensure(session, set.layout, &set.migrations, baseline).await?;
+    log("up".into());
+    for migration in pending {
+        let proved = prove(session, migration, options, log).await;
+        let stop = !proved.holds();
+        rehearsal.up.push(proved);
+        if stop {
+            return Ok(rehearsal);
+        }
+    }
+    log("down".into());
+    let mut reverted: Vec<&Migration> = Vec::new();
+    for migration in pending.iter().rev() {
+        let step = revert_one(session, migration, options, &mut |_| {}).await;
+        match &step.applied {
+            None => log(format!("version {} has no down script: the way back ends here", migration.version)),
+            Some(applied) => match &applied.failure {
+                None => log(format!("{} reverted in {} us", applied.execution.file, applied.execution.duration_us)),
+                Some(failure) => log(format!("FAILED {failure}")),
+            },
+        }
+        let done = step.done();
+        rehearsal.down.push(step);
+        if !done {
+            break;
+        }
+        reverted.push(migration);
+    }
+    log("up again".into());
+    for migration in reverted.into_iter().rev() {
+        let proved = prove(session, migration, options, log).await;
+        let stop = !proved.holds();
+        rehearsal.again.push(proved);
+        if stop {
+            break;
+        }
+    }
+    Ok(rehearsal)
+}
