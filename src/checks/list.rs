@@ -31,7 +31,16 @@ const SCRIPTS: &[&str] = &[
 ];
 
 /// CE-22.
-const EXECUTE: &[&str] = &[];
+const EXECUTE: &[&str] = &[
+    include_str!("../../queries/execute/files-as-examined.sql"),
+    include_str!("../../queries/execute/migrations-applied.sql"),
+    include_str!("../../queries/execute/migrations-verified.sql"),
+    include_str!("../../queries/execute/schema-version-updated.sql"),
+    include_str!("../../queries/execute/history-consistent.sql"),
+    include_str!("../../queries/execute/invalid-index-left.sql"),
+    include_str!("../../queries/execute/post-migration-backup-made.sql"),
+    include_str!("../../queries/execute/post-migration-backup-restores.sql"),
+];
 
 /// CE-23.
 const ROW_SECURITY: &[&str] = &[];

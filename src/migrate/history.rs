@@ -124,7 +124,7 @@ pub async fn ensure(session: &Session, layout: Layout, migrations: &[Migration],
     }
     // Without this test a role that may not create schemas could not even repeat a run.
     let exists = session.one("SELECT pg_catalog.to_regclass('ledger.schema_history') IS NOT NULL", &[]).await?;
-    let mut sql = String::from("BEGIN;");
+    let mut sql = String::from("BEGIN READ WRITE;");
     if !exists.get::<_, bool>(0) {
         sql.push_str(CREATE);
         sql.push(';');

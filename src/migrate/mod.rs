@@ -6,10 +6,12 @@
 //! 4. [`history`] says what a database has; it is written in the transaction of the file it speaks of.
 
 pub mod apply;
+pub mod attempt;
 pub mod failure;
 pub mod history;
 pub mod layout;
 pub mod lint;
+pub mod lock;
 pub mod rehearse;
 pub mod revert;
 pub mod split;

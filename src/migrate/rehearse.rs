@@ -1,6 +1,7 @@
 //! The dry run: every pending file run for real in a scratch database, then back as far as there are down scripts, then up again.
 
-use super::apply::{Applied, ApplyOptions, apply_file};
+use super::apply::{Applied, ApplyOptions};
+use super::attempt::apply_with_retries;
 use super::failure::Failure;
 use super::history;
 use super::layout::{Migration, MigrationSet};
@@ -34,15 +35,9 @@ pub struct Rehearsal {
     pub again: Vec<Proved>,
 }
 
-/// Runs one file and then its verify script.
-pub async fn prove(session: &Session, migration: &Migration, options: &ApplyOptions, log: &mut dyn FnMut(String)) -> Proved {
-    let mut statements = Vec::new();
-    let applied = apply_file(session, migration, options, &mut |statement| statements.push(statement.clone())).await;
-    for statement in &statements {
-        let rows = statement.rows.map(|rows| format!(", {rows} rows")).unwrap_or_default();
-        let (file, line, what) = (&migration.up.file, statement.line, &statement.what);
-        log(format!("{file}:{line} statement {} {what}: {} us{rows}", statement.number, statement.duration_us));
-    }
+/// Runs one file, tried again where that can help, and then its verify script.
+pub async fn prove(session: &Session, migration: &Migration, options: &ApplyOptions, retries: u32, log: &mut dyn FnMut(String)) -> Proved {
+    let applied = apply_with_retries(session, migration, options, retries, log).await;
     let verified = match &applied.failure {
         Some(failure) => {
             log(format!("FAILED {failure}"));
@@ -75,7 +70,7 @@ pub async fn rehearse(
     history::ensure(session, set.layout, &set.migrations, baseline).await?;
     log("up".into());
     for migration in pending {
-        let proved = prove(session, migration, options, log).await;
+        let proved = prove(session, migration, options, 0, log).await;
         let stop = !proved.holds();
         rehearsal.up.push(proved);
         if stop {
@@ -102,7 +97,7 @@ pub async fn rehearse(
     }
     log("up again".into());
     for migration in reverted.into_iter().rev() {
-        let proved = prove(session, migration, options, log).await;
+        let proved = prove(session, migration, options, 0, log).await;
         let stop = !proved.holds();
         rehearsal.again.push(proved);
         if stop {

@@ -7,6 +7,8 @@
 mod dry_run;
 mod files;
 
+pub(crate) use dry_run::{applied_row, failure_row};
+
 use super::{Context, StepError, StepReport};
 use crate::checks::ask::Asked;
 use crate::domain::SubjectRow;

@@ -1,0 +1,10 @@
+-- code: files-as-examined
+-- title: The files to run are those that were examined
+-- step: execute
+-- severity: critical
+-- kind: probe
+-- why: what was proved of one file says nothing of another
+-- fix: run the scripts task again, then this one
+--
+-- Reads the migrations folder again and compares the SHA-256 of every pending script (up, down, verify) with the scripts task's result.
+-- Nothing is run unless all are equal.

@@ -1,0 +1,9 @@
+-- code: history-consistent
+-- title: The history names exactly the files that were run
+-- step: execute
+-- severity: high
+-- kind: probe
+-- why: a history that differs from the files misleads every later tool
+-- fix: do not edit the history by hand; find out who did
+--
+-- One row per migration up to the current version: recorded once, under its name, with the digest of the file.

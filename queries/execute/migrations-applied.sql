@@ -1,0 +1,10 @@
+-- code: migrations-applied
+-- title: Every pending migration is applied
+-- step: execute
+-- severity: critical
+-- kind: probe
+-- why: the change that the plan is about
+-- fix: mend the statement at the named file and line, then run the scripts task and this one again
+--
+-- Runs every pending file under an advisory lock, one transaction a file unless the file says otherwise; 55P03 and 40P01 are tried again.
+-- One row per pending migration; a failure's subject is file:line, and what is applied then is read from the database.

@@ -1,0 +1,11 @@
+-- code: migrations-verified
+-- title: Every applied migration's verify script holds on the target
+-- step: execute
+-- severity: high
+-- kind: probe
+-- when-none: not-applicable
+-- why: a migration that ran need not have done what it was written for
+-- fix: find out what differs from the scratch copy, where the script held
+--
+-- After each file its verify script, in a read-only transaction on the target: wrong if it raises or returns a row whose first column is
+-- boolean and not true. One row per verify script.

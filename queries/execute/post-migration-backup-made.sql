@@ -1,0 +1,9 @@
+-- code: post-migration-backup-made
+-- title: A backup of the migrated target is made
+-- step: execute
+-- severity: high
+-- kind: probe
+-- why: the state that was verified can be had again
+-- fix: see the error: space, privileges, or the version of pg_dump
+--
+-- pg_dump of the target after the last file, from an exported snapshot; its digest, size and table of contents are recorded.

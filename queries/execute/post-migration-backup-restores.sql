@@ -1,0 +1,10 @@
+-- code: post-migration-backup-restores
+-- title: The post-migration backup restores to what was dumped
+-- step: execute
+-- severity: high
+-- kind: probe
+-- why: a backup that was not restored is not a backup
+-- fix: make the backup again and find out what truncates it
+--
+-- Restores it into a scratch database; compares the catalog's fingerprint, and every table's exact count and digest, with the source at the
+-- dump's snapshot. One row for the catalog, one per table.

@@ -1,0 +1,9 @@
+-- code: schema-version-updated
+-- title: The target is at the last migration's version
+-- step: execute
+-- severity: high
+-- kind: probe
+-- why: the history is what the next deployment goes by
+-- fix: see migrations-applied
+--
+-- Reads the history after the last file and compares its highest version with the highest version of the files.

@@ -1,0 +1,146 @@
+//! What the target is like after the last file, and the backup of it.
+
+use chrono::Utc;
+use serde_json::{Value, json};
+
+use super::Ran;
+use crate::checks::{self, ask::Asked, ask::ask};
+use crate::domain::SubjectRow;
+use crate::domain::product::{BackupFacts, TableState};
+use crate::migrate::SchemaState;
+use crate::migrate::layout::{compare, same};
+use crate::pg::catalog::table_states;
+use crate::pg::dump::Tools;
+use crate::pg::{Access, Catalog, PgError, Session};
+use crate::steps::{Context, StepError, StepReport, probe, unanswered};
+
+const MADE: &str = "post-migration-backup-made";
+const RESTORES: &str = "post-migration-backup-restores";
+
+/// Version, history and indexes.
+pub async fn consistent(session: &Session, report: &mut StepReport, ran: &Ran<'_>, after: &SchemaState) -> Result<(), StepError> {
+    let last = ran.set.last_version().unwrap_or_default();
+    let version = after.version().unwrap_or("none");
+    let row = SubjectRow::new("schema version", same(version, last), last, version);
+    probe(report, "schema-version-updated", Asked::now(), "target", Value::Null, vec![row])?;
+
+    let asked = Asked::now();
+    let recorded = match after {
+        SchemaState::History(rows) => rows.as_slice(),
+        _ => &[],
+    };
+    let mut rows: Vec<SubjectRow> = Vec::new();
+    for migration in ran.set.migrations.iter().filter(|m| compare(&m.version, version).is_le()) {
+        let expected = "recorded with the file's digest";
+        rows.push(match recorded.iter().find(|row| same(&row.version, &migration.version)) {
+            None => SubjectRow::new(&migration.up.file, false, expected, "not in the history"),
+            Some(row) => {
+                let right = row.name == migration.name && row.up_sha256.as_ref().is_none_or(|sha| *sha == migration.up.sha256);
+                let observed = match right {
+                    true => format!("applied at {} by {}", row.applied_at, row.run),
+                    false => format!("recorded as {} with another name or digest", row.name),
+                };
+                SubjectRow::new(&migration.up.file, right, expected, observed)
+            }
+        });
+    }
+    for row in recorded.iter().filter(|row| ran.set.find(&row.version).is_none()) {
+        rows.push(SubjectRow::new(format!("{} {}", row.version, row.name), false, "a file in the folder", "no such file"));
+    }
+    probe(report, "history-consistent", asked, "target", Value::Null, rows)?;
+
+    let check = checks::find("invalid-index-left").ok_or_else(|| StepError::cannot("there is no check invalid-index-left"))?;
+    report.evidence.push(ask(session, check, Value::Null, "target").await);
+    Ok(())
+}
+
+/// Says that no backup was made, and why.
+pub fn no_backup(report: &mut StepReport, why: &str) -> Result<Option<BackupFacts>, StepError> {
+    for code in [MADE, RESTORES] {
+        unanswered(report, code, Asked::now(), "target", why)?;
+    }
+    Ok(None)
+}
+
+/// Dumps the migrated target, restores the dump, compares; writes the state and the backup's facts.
+pub async fn backup(
+    cx: &Context<'_>,
+    report: &mut StepReport,
+    catalog: &Catalog,
+    version: Option<&str>,
+) -> Result<Option<BackupFacts>, StepError> {
+    let config = &cx.config.backup;
+    let asked = Asked::now();
+    cx.progress.say("backing up the migrated target");
+    let name = format!("{}_post_migration_{}.dump", cx.run, Utc::now().format("%Y%m%dT%H%M%S%3fZ"));
+    let file = cx.project.path(&config.dir).join(name);
+    let shown = cx.project.shown(&file);
+    let made = match Tools::find(cx.target.major(), config) {
+        Ok(tools) => tools.dump(cx.target, &file, &shown, config).await,
+        Err(error) => Err(error),
+    };
+    let mut facts = match made {
+        Ok(facts) => facts,
+        Err(error) => {
+            cx.log.line(format!("post-migration backup: {error}"));
+            unanswered(report, MADE, asked, "target", error.to_string())?;
+            unanswered(report, RESTORES, Asked::now(), "target", "there is no backup")?;
+            return Ok(None);
+        }
+    };
+    cx.log.line(format!("post-migration backup {shown}: {} bytes, sha256 {}, {} us", facts.bytes, facts.sha256, facts.dump_us));
+    let observed = format!("{} bytes, {} entries, sha256 {}", facts.bytes, facts.toc_entries, facts.sha256);
+    let row = SubjectRow::new(&shown, facts.bytes > 0 && facts.toc_entries > 0, "a dump with contents", observed);
+    probe(report, MADE, asked, "target", Value::Null, vec![row])?;
+
+    cx.progress.say("restoring the post-migration backup");
+    let asked = Asked::now();
+    match restored(cx, &file, &facts).await {
+        Ok((rows, restore_us)) => {
+            facts.restore_us = restore_us;
+            probe(report, RESTORES, asked, "scratch: restored post-migration backup", Value::Null, rows)?;
+        }
+        Err(error) => {
+            cx.log.line(format!("post-migration backup could not be restored: {error}"));
+            match error.sqlstate.is_none() && error.disconnected {
+                true => unanswered(report, RESTORES, asked, "scratch", error.to_string())?,
+                false => {
+                    let row = SubjectRow::new(&shown, false, "restores", error.to_string());
+                    probe(report, RESTORES, asked, "scratch", Value::Null, vec![row])?;
+                }
+            }
+        }
+    }
+    let kinds: std::collections::BTreeMap<&String, usize> = catalog.objects.iter().map(|(kind, objects)| (kind, objects.len())).collect();
+    let state = json!({ "schema_version": version, "catalog": facts.catalog, "objects": kinds, "tables": facts.tables });
+    report.attach_json("post_migration_state.json", &state);
+    report.attach_json("post_backup_metadata.json", &facts);
+    Ok(Some(facts))
+}
+
+async fn restored(cx: &Context<'_>, file: &std::path::Path, facts: &BackupFacts) -> Result<(Vec<SubjectRow>, Option<i64>), PgError> {
+    let (db, restore_us) = cx.scratch.copy_of(file, "post-migration").await?;
+    let read = async {
+        let session = db.session(Access::ReadOnly).await?;
+        let catalog = Catalog::read(&session, &cx.config.backup.exclude_schemas).await?.as_dumped().fingerprint();
+        Ok::<_, PgError>((catalog, table_states(&session, &cx.config.backup.exclude_schemas).await?))
+    }
+    .await;
+    if let Err(error) = cx.scratch.drop_db(db).await {
+        cx.log.line(format!("the scratch database is left behind: {error}"));
+    }
+    let (catalog, tables) = read?;
+    let same_catalog = catalog == facts.catalog;
+    let observed = if same_catalog { catalog } else { format!("another: {catalog}") };
+    let mut rows = vec![SubjectRow::new("catalog", same_catalog, &facts.catalog, observed)];
+    rows.extend(facts.tables.iter().map(|before| table_row(before, tables.iter().find(|after| after.table == before.table))));
+    Ok((rows, restore_us))
+}
+
+fn table_row(before: &TableState, after: Option<&TableState>) -> SubjectRow {
+    let shown = |state: &TableState| format!("{} rows, digest {}", state.rows, state.digest.get(..12).unwrap_or(&state.digest));
+    match after {
+        None => SubjectRow::new(&before.table, false, shown(before), "not restored"),
+        Some(after) => SubjectRow::new(&before.table, before == after, shown(before), shown(after)),
+    }
+}
