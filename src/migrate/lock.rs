@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::pg::{Access, PgError, Session, Target};
 
 /// The lock's key: the first 8 bytes of SHA-256 of `ledger.schema_history`, so that it meets no other tool's by chance.
-const KEY: i64 = 0x5d8f_10a7_3c42_e96b;
+const KEY: i64 = 0x5e71_cf76_1564_3bd1;
 
 /// The lock, held until it is released or dropped with its session.
 pub struct RunnerLock {
