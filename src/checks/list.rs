@@ -73,7 +73,17 @@ const PERFORMANCE: &[&str] = &[
 ];
 
 /// CE-27.
-const ROLLBACK: &[&str] = &[];
+const ROLLBACK: &[&str] = &[
+    include_str!("../../queries/rollback/rollback-documented.sql"),
+    include_str!("../../queries/rollback/rollback-runs.sql"),
+    include_str!("../../queries/rollback/rollback-restores-catalog.sql"),
+    include_str!("../../queries/rollback/rollback-keeps-row-security.sql"),
+    include_str!("../../queries/rollback/rollback-keeps-data.sql"),
+    include_str!("../../queries/rollback/rollback-up-again.sql"),
+    include_str!("../../queries/rollback/rollback-keeps-new-rows.sql"),
+    include_str!("../../queries/rollback/rollback-backed-up.sql"),
+    include_str!("../../queries/rollback/rollback-reached.sql"),
+];
 
 /// CE-28.
 const READINESS: &[&str] = &[

@@ -162,7 +162,7 @@ pub(super) fn insert(migration: &Migration, run: &str, execution_us: &str) -> St
 }
 
 /// The statement that takes a migration out of the history.
-pub(super) fn delete(version: &str) -> String {
+pub fn delete(version: &str) -> String {
     format!("DELETE FROM ledger.schema_history WHERE version = {}", literal(version))
 }
 

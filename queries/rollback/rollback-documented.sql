@@ -1,0 +1,9 @@
+-- code: rollback-documented
+-- title: Every version above the target version has a way down
+-- step: rollback
+-- severity: high
+-- kind: probe
+-- why: without a down script the only way back is restoring the backup, and all that was written since is lost
+-- fix: write the down script; or accept with a waiver that the way back is the backup
+--
+-- One row per migration above the rollback target version: its down script. The measured time of restoring the backup stands in the detail.

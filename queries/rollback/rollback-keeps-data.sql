@@ -1,0 +1,10 @@
+-- code: rollback-keeps-data
+-- title: Every row of the target version is there, unchanged, after the way back
+-- step: rollback
+-- severity: critical
+-- kind: probe
+-- why: lost rows are lost
+-- fix: keep what the down script would drop or delete
+--
+-- Per table of the target version: exact count and an order-independent digest of its rows, before the later migrations and after the way
+-- back. One row per table.

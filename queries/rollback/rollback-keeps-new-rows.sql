@@ -1,0 +1,10 @@
+-- code: rollback-keeps-new-rows
+-- title: Rows written after the migration survive the way back
+-- step: rollback
+-- severity: high
+-- kind: probe
+-- why: a rollback an hour later must not cost that hour's work
+-- fix: do not restore tables from copies, and do not delete by time
+--
+-- After the second way up a witness row is planted in every table where a copy of a row with a new key is accepted; after a second way
+-- down each witness is looked for, and every table of the target version must have the rows that it had before it. One row per witness.

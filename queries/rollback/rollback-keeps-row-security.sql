@@ -1,0 +1,10 @@
+-- code: rollback-keeps-row-security
+-- title: Going back takes no row security away that was there before
+-- step: rollback
+-- severity: critical
+-- kind: probe
+-- why: a down script that reverts too much opens every tenant's rows to all
+-- fix: revert only the policies that the migration made
+--
+-- As rollback-restores-catalog, for row security and policies: wrong where a table is less protected after the way back than it was at the
+-- target version. One row per table or policy of the target version. A target version without any table has nothing to lose: Unknown.

@@ -1,0 +1,9 @@
+-- code: rollback-reached
+-- title: The target is at the version it was to go back to
+-- step: rollback
+-- severity: critical
+-- kind: probe
+-- why: between two versions nothing works
+-- fix: mend the down script at the named file and line, then go on with: ledger rollback
+--
+-- Emergency path only: the history after the last down script, and the verify script of the version that is now the last one.

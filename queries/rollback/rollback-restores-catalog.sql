@@ -1,0 +1,11 @@
+-- code: rollback-restores-catalog
+-- title: After the way back the catalog is what it was at the target version
+-- step: rollback
+-- severity: high
+-- kind: probe
+-- why: what stays behind breaks the next deployment; what is missing breaks the application
+-- fix: make the down script undo exactly what its migration did
+--
+-- The catalog of the scratch copy at the target version against the one after the way back: tables, columns, constraints, indexes, views,
+-- functions, triggers, grants, owners, and more. One right row per kind without difference; one wrong row per object that differs.
+-- Row security and policies that are gone are judged by rollback-keeps-row-security.

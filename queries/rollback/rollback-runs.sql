@@ -1,0 +1,10 @@
+-- code: rollback-runs
+-- title: The down scripts run
+-- step: rollback
+-- severity: high
+-- kind: probe
+-- why: a way back that does not run is found out in the worst hour
+-- fix: mend the down script at the named file and line
+--
+-- In a scratch copy of the pre-migration backup: migrations up to the target version, then all the rest, then the down scripts newest
+-- first to the target version. One row per down script run; subject file:line where one fails.

@@ -1,0 +1,9 @@
+-- code: rollback-up-again
+-- title: The migrations run again after the way back, and verify
+-- step: rollback
+-- severity: high
+-- kind: probe
+-- why: after a rollback comes the next attempt
+-- fix: make the down script leave what the migration expects
+--
+-- In the same copy, after the way back: every migration above the target version and its verify script. One row per migration.

@@ -1,0 +1,192 @@
+//! What the trial's stages come to: rows of checks.
+
+use serde_json::{Value, json};
+
+use super::trial::{Snapshot, Trial};
+use crate::checks::ask::Asked;
+use crate::domain::SubjectRow;
+use crate::domain::product::TableState;
+use crate::pg::CatalogChange;
+use crate::steps::scripts::{applied_row, failure_row};
+use crate::steps::{StepError, StepReport, probe, unanswered};
+
+/// The checks of the trial, in order.
+pub const CODES: [&str; 6] = [
+    "rollback-runs",
+    "rollback-restores-catalog",
+    "rollback-keeps-row-security",
+    "rollback-keeps-data",
+    "rollback-up-again",
+    "rollback-keeps-new-rows",
+];
+pub const WHERE: &str = "scratch: copy of the pre-migration backup";
+
+/// Kinds of the catalog that protect rows.
+const PROTECTION: [&str; 2] = ["row security", "policy"];
+
+/// Judges the whole trial.
+pub fn all(report: &mut StepReport, trial: &Trial) -> Result<(), StepError> {
+    let mut open = |codes: &[&str], why: &str| -> Result<(), StepError> {
+        codes.iter().try_for_each(|code| unanswered(report, code, Asked::now(), WHERE, why))
+    };
+    if let Some(why) = &trial.not_up {
+        return open(&CODES, why);
+    }
+    if trial.above == 0 {
+        return open(&CODES, "no migration stands above the target version: there is no way back to try");
+    }
+    let mut say = |code: &str, rows: Vec<SubjectRow>| probe(report, code, Asked::now(), WHERE, Value::Null, rows);
+    say(
+        "rollback-runs",
+        trial
+            .down
+            .iter()
+            .map(|step| match &step.applied {
+                Some(applied) => applied_row(applied),
+                None => SubjectRow::undecided(
+                    format!("{} {}", step.version, step.name),
+                    "runs",
+                    "no down script; nothing further back was tried",
+                ),
+            })
+            .collect(),
+    )?;
+    let (Some(before), Some(after)) = (&trial.at_target, &trial.after) else {
+        return CODES[1..]
+            .iter()
+            .try_for_each(|code| unanswered(report, code, Asked::now(), WHERE, "the way down was not gone to its end"));
+    };
+    say("rollback-restores-catalog", catalog_rows(before, after))?;
+    say("rollback-keeps-row-security", protection_rows(before, after))?;
+    say("rollback-keeps-data", data_rows(before, after))?;
+    say(
+        "rollback-up-again",
+        trial
+            .again
+            .iter()
+            .map(|proved| match &proved.verified {
+                Some(Err(failure)) => failure_row(failure, "runs again and verifies"),
+                _ => applied_row(&proved.applied),
+            })
+            .collect(),
+    )?;
+    match (&trial.counts, trial.went_up_again()) {
+        (Some((before_down, after_down)), true) => {
+            let without: Vec<Value> = trial.without.iter().map(|(table, why)| json!({ "table": table, "why": why })).collect();
+            let rows = witness_rows(trial, before, before_down, after_down);
+            probe(report, CODES[5], Asked::now(), WHERE, json!({ "tables without a witness": without }), rows)
+        }
+        (None, true) => unanswered(report, CODES[5], Asked::now(), WHERE, "the second way down was not gone to its end"),
+        (_, false) => unanswered(report, CODES[5], Asked::now(), WHERE, "the second way up was not gone to its end"),
+    }
+}
+
+/// Everything that should not differ, one readable line each.
+pub fn differences(trial: &Trial) -> Vec<String> {
+    let (Some(before), Some(after)) = (&trial.at_target, &trial.after) else { return Vec::new() };
+    let lost = trial.looked.iter().filter(|looked| !matches!(looked.there, Ok(true)));
+    catalog_rows(before, after)
+        .into_iter()
+        .chain(protection_rows(before, after))
+        .chain(data_rows(before, after))
+        .filter(|row| row.ok == Some(false))
+        .map(|row| format!("{}: expected {}, observed {}", row.subject, row.expected, row.observed))
+        .chain(lost.map(|looked| format!("{}: the witness row is gone", looked.witness.table)))
+        .collect()
+}
+
+/// A change that takes protection away: judged apart, as the worst there is.
+fn unprotects(change: &CatalogChange) -> bool {
+    PROTECTION.contains(&change.kind.as_str()) && change.before.is_some() && !(change.kind == "row security" && stronger(change))
+}
+
+/// Row security that is more than it was: a leftover, not a loss.
+fn stronger(change: &CatalogChange) -> bool {
+    let rank = |text: &Option<String>| match text.as_deref() {
+        Some("enabled, forced") => 3,
+        Some("enabled, not forced") => 2,
+        Some(_) => 1,
+        None => 0,
+    };
+    rank(&change.after) >= rank(&change.before)
+}
+
+fn catalog_rows(before: &Snapshot, after: &Snapshot) -> Vec<SubjectRow> {
+    let changes: Vec<CatalogChange> = before.catalog.diff(&after.catalog).into_iter().filter(|change| !unprotects(change)).collect();
+    let mut rows: Vec<SubjectRow> = before
+        .catalog
+        .objects
+        .iter()
+        .filter(|(kind, _)| !changes.iter().any(|change| change.kind == **kind))
+        .map(|(kind, objects)| SubjectRow::new(kind, true, "as at the target version", format!("{} equal", objects.len())))
+        .collect();
+    rows.extend(changes.iter().map(|change| {
+        let (expected, observed) = match (&change.before, &change.after) {
+            (None, Some(_)) => ("not there", "left behind".to_owned()),
+            (Some(_), None) => ("there", "gone".to_owned()),
+            (_, after) => ("as at the target version", format!("changed: {}", after.as_deref().unwrap_or_default())),
+        };
+        let detail = json!({ "kind": change.kind, "before": change.before, "after": change.after });
+        SubjectRow::new(&change.object, false, format!("{} {expected}", change.kind), observed).with_detail(detail)
+    }));
+    rows
+}
+
+fn protection_rows(before: &Snapshot, after: &Snapshot) -> Vec<SubjectRow> {
+    let lost: Vec<CatalogChange> = before.catalog.diff(&after.catalog).into_iter().filter(unprotects).collect();
+    let mut rows = Vec::new();
+    for kind in PROTECTION {
+        for (object, definition) in before.catalog.objects.get(kind).into_iter().flatten() {
+            rows.push(match lost.iter().find(|change| change.kind == kind && change.object == *object) {
+                None => SubjectRow::new(object, true, definition, "kept"),
+                Some(change) => {
+                    let observed = change.after.clone().unwrap_or_else(|| "gone".into());
+                    SubjectRow::new(object, false, format!("{kind}: {definition}"), observed)
+                }
+            });
+        }
+    }
+    rows
+}
+
+fn data_rows(before: &Snapshot, after: &Snapshot) -> Vec<SubjectRow> {
+    let row = |state: &TableState| {
+        let expected = format!("{} rows, unchanged", state.rows);
+        match after.tables.iter().find(|after| after.table == state.table) {
+            None => SubjectRow::new(&state.table, false, expected, "the table is gone"),
+            Some(after) if after.rows != state.rows => SubjectRow::new(&state.table, false, expected, format!("{} rows", after.rows)),
+            Some(after) if after.digest != state.digest => {
+                SubjectRow::new(&state.table, false, expected, format!("{} rows, contents differ", after.rows))
+            }
+            Some(after) => SubjectRow::new(&state.table, true, expected, format!("{} rows, unchanged", after.rows)),
+        }
+    };
+    before.tables.iter().map(row).collect()
+}
+
+fn witness_rows(trial: &Trial, at_target: &Snapshot, before: &[TableState], after: &[TableState]) -> Vec<SubjectRow> {
+    let rows_of = |states: &[TableState], table: &str| states.iter().find(|state| state.table == table).map(|state| state.rows);
+    let mut rows: Vec<SubjectRow> = trial
+        .looked
+        .iter()
+        .map(|looked| {
+            let (table, expected) = (&looked.witness.table, "the witness row is there");
+            match &looked.there {
+                Ok(there) => SubjectRow::new(table, *there, expected, if *there { "there" } else { "gone" }),
+                Err(error) if error.sqlstate.is_some() && !error.disconnected => SubjectRow::new(table, false, expected, error.to_string()),
+                Err(error) => SubjectRow::undecided(table, expected, error.to_string()),
+            }
+        })
+        .collect();
+    // A table whose witness is there may still have lost other new rows, such as those of triggers.
+    for state in &at_target.tables {
+        let (had, has) = (rows_of(before, &state.table), rows_of(after, &state.table));
+        let named = rows.iter().any(|row| row.subject == state.table && row.ok != Some(true));
+        if had != has && !named {
+            let shown = |rows: Option<u64>| rows.map_or_else(|| "no table".to_owned(), |rows| format!("{rows} rows"));
+            rows.retain(|row| row.subject != state.table);
+            rows.push(SubjectRow::new(&state.table, false, shown(had), shown(has)));
+        }
+    }
+    rows
+}

@@ -1,0 +1,156 @@
+//! The trial in a scratch copy: up, down, up, witnesses, down; what was seen at each stage.
+
+use std::path::Path;
+
+use crate::domain::product::TableState;
+use crate::migrate::rehearse::{Proved, prove};
+use crate::migrate::revert::{Reverted, revert};
+use crate::migrate::witness::{Witness, is_there, plant};
+use crate::migrate::{ApplyOptions, Migration, MigrationSet, history};
+use crate::pg::catalog::table_states;
+use crate::pg::{Access, Catalog, PgError, Target};
+use crate::steps::Context;
+
+/// Catalog and data at a moment, our own bookkeeping apart.
+pub struct Snapshot {
+    pub catalog: Catalog,
+    pub tables: Vec<TableState>,
+}
+
+/// One witness after the second way down.
+pub struct Looked {
+    pub witness: Witness,
+    /// `Err`: it could not be looked for, such as when its table is gone.
+    pub there: Result<bool, PgError>,
+}
+
+/// What the trial came to, stage by stage; a stage that was not reached is `None` or empty.
+#[derive(Default)]
+pub struct Trial {
+    pub restore_us: Option<i64>,
+    /// Why the copy did not get to the top: then nothing else was tried.
+    pub not_up: Option<String>,
+    pub at_target: Option<Snapshot>,
+    /// How many migrations are above the target version.
+    pub above: usize,
+    pub down: Vec<Reverted>,
+    pub after: Option<Snapshot>,
+    pub again: Vec<Proved>,
+    pub looked: Vec<Looked>,
+    /// Tables without a witness, and why.
+    pub without: Vec<(String, String)>,
+    /// Rows before and after the second way down.
+    pub counts: Option<(Vec<TableState>, Vec<TableState>)>,
+}
+
+impl Trial {
+    /// Whether the first way down was gone to its end.
+    pub fn went_down(&self) -> bool {
+        self.down.len() == self.above && self.down.iter().all(Reverted::done)
+    }
+
+    /// Whether the second way up was gone to its end.
+    pub fn went_up_again(&self) -> bool {
+        self.again.len() == self.above && self.again.iter().all(Proved::holds)
+    }
+}
+
+/// Makes the copy, tries, drops it.
+pub async fn run(cx: &Context<'_>, set: &MigrationSet, above: &[&Migration], target: &str, backup: &Path) -> Result<Trial, PgError> {
+    let (db, restore_us) = cx.scratch.copy_of(backup, "rollback").await?;
+    let mut trial = Trial { restore_us, above: above.len(), ..Trial::default() };
+    let result = stages(cx, set, above, target, db.target(), &mut trial).await;
+    if let Err(error) = cx.scratch.drop_db(db).await {
+        cx.log.line(format!("the scratch database is left behind: {error}"));
+    }
+    result.map(|()| trial)
+}
+
+async fn stages(
+    cx: &Context<'_>,
+    set: &MigrationSet,
+    above: &[&Migration],
+    target: &str,
+    copy: &Target,
+    trial: &mut Trial,
+) -> Result<(), PgError> {
+    let config = &cx.config.migrations;
+    let options = ApplyOptions::of(config, cx.run.as_str());
+    let say = |line: String| {
+        cx.progress.say(&line);
+        cx.log.line(format!("scratch: {line}"));
+    };
+    let hands = copy.session(Access::ReadWrite).await?;
+    history::ensure(&hands, set.layout, &set.migrations, config.baseline.as_deref()).await?;
+    let state = history::schema_state(&hands, set.layout, config.baseline.as_deref()).await?;
+    if let Some(already) = above.iter().find(|m| state.has(&m.version)) {
+        trial.not_up = Some(format!(
+            "the backup already holds version {}, above the target version {target}: there is no earlier state to compare with",
+            already.version
+        ));
+        return Ok(());
+    }
+
+    for migration in set.migrations.iter().filter(|m| !state.has(&m.version)) {
+        if trial.at_target.is_none() && above.first().is_some_and(|first| first.version == migration.version) {
+            trial.at_target = Some(snapshot(cx, copy).await?);
+        }
+        let proved = prove(&hands, migration, &options, 0, &mut |line| say(line)).await;
+        if !proved.holds() {
+            let failure = proved.applied.failure.or(proved.verified.and_then(Result::err));
+            trial.not_up = Some(format!("the way up ends early: {}", failure.map(|f| f.to_string()).unwrap_or_default()));
+            return Ok(());
+        }
+    }
+    let back: Vec<&Migration> = above.iter().rev().copied().collect();
+
+    say(format!("down to {target}"));
+    trial.down = revert(&hands, &back, &options, &mut |_| {}).await;
+    for step in &trial.down {
+        say(match step.applied.as_ref().map(|applied| (&applied.failure, applied.execution.duration_us)) {
+            None => format!("version {} has no down script", step.version),
+            Some((None, us)) => format!("version {} reverted in {us} us", step.version),
+            Some((Some(failure), _)) => format!("FAILED {failure}"),
+        });
+    }
+    if !trial.went_down() {
+        return Ok(());
+    }
+    trial.after = Some(snapshot(cx, copy).await?);
+
+    say("up again".into());
+    for migration in above {
+        let proved = prove(&hands, migration, &options, 0, &mut |line| say(line)).await;
+        let stop = !proved.holds();
+        trial.again.push(proved);
+        if stop {
+            return Ok(());
+        }
+    }
+
+    let tables: Vec<String> = trial.at_target.iter().flat_map(|at| &at.tables).map(|state| state.table.clone()).collect();
+    let planting = copy.session(Access::ReadWrite).await?;
+    let planted = plant(&planting, &tables).await?;
+    drop(planting);
+    trial.without = planted.without;
+    say(format!("{} witness rows planted, down to {target} once more", planted.witnesses.len()));
+    let before = snapshot(cx, copy).await?.tables;
+    if !revert(&hands, &back, &options, &mut |_| {}).await.iter().all(Reverted::done) {
+        say("the second way down failed".into());
+        return Ok(());
+    }
+    let eyes = copy.session(Access::ReadOnly).await?;
+    for witness in planted.witnesses {
+        let there = is_there(&eyes, &witness).await;
+        trial.looked.push(Looked { witness, there });
+    }
+    trial.counts = Some((before, snapshot(cx, copy).await?.tables));
+    Ok(())
+}
+
+async fn snapshot(cx: &Context<'_>, copy: &Target) -> Result<Snapshot, PgError> {
+    let mut excluded = cx.config.backup.exclude_schemas.clone();
+    excluded.push("ledger".to_owned());
+    let session = copy.session(Access::ReadOnly).await?;
+    Ok(Snapshot { catalog: Catalog::read(&session, &excluded).await?, tables: table_states(&session, &excluded).await? })
+}
