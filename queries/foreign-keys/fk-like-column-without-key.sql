@@ -7,6 +7,7 @@
 -- why: clause_id beside a table clauses reads as a reference; without a key nothing keeps it one
 -- fix: ALTER TABLE child ADD FOREIGN KEY (x_id) REFERENCES x (id), or rename the column
 
+-- $1: {"exclude": [schema]} from [backup] exclude-schemas.
 -- x_id, where the same schema has a table x, xs, xes or (y → ies) with a unique column `id` or `x_id` of the same type.
 WITH likely AS (
   SELECT c.oid AS relid, a.attnum, pg_catalog.format('%I.%I.%I', n.nspname, c.relname, a.attname) AS subject,
@@ -22,6 +23,7 @@ WITH likely AS (
   JOIN pg_catalog.pg_index AS i ON i.indrelid = p.oid AND i.indisunique AND i.indnkeyatts = 1 AND (i.indkey::int2[])[0] = pa.attnum
   WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attname::text LIKE '%_id'
     AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+    AND n.nspname::text <> ALL (ARRAY(SELECT pg_catalog.jsonb_array_elements_text($1::jsonb -> 'exclude')))
   GROUP BY c.oid, a.attnum, n.nspname, c.relname, a.attname
 )
 SELECT likely.subject,

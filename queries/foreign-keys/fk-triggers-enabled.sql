@@ -7,6 +7,7 @@
 -- why: with its triggers disabled a key is only a comment: it stands in the catalog, validated, and stops nothing
 -- fix: ALTER TABLE table ENABLE TRIGGER ALL, then count the orphans that came in meanwhile
 
+-- $1: {"exclude": [schema]} from [backup] exclude-schemas.
 WITH RECURSIVE keys AS (
   SELECT con.*, pg_catalog.to_jsonb(con) AS facts,
     pg_catalog.format('%I.%I(%s) -> %I.%I(%s)', cn.nspname, c.relname,
@@ -24,6 +25,7 @@ WITH RECURSIVE keys AS (
   JOIN pg_catalog.pg_namespace AS pn ON pn.oid = p.relnamespace
   WHERE con.contype = 'f' AND con.conparentid = 0
     AND cn.nspname <> 'information_schema' AND cn.nspname !~ '^pg_'
+    AND cn.nspname::text <> ALL (ARRAY(SELECT pg_catalog.jsonb_array_elements_text($1::jsonb -> 'exclude')))
 ), family AS (
   SELECT oid, oid AS root FROM keys
   UNION ALL

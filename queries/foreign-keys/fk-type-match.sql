@@ -7,6 +7,7 @@
 -- why: different types cost casts in every join; different collations can hold values that look equal and are not
 -- fix: ALTER TABLE child ALTER COLUMN column TYPE the parent's type
 
+-- $1: {"exclude": [schema]} from [backup] exclude-schemas.
 WITH keys AS (
   SELECT con.*, pg_catalog.to_jsonb(con) AS facts,
     pg_catalog.format('%I.%I(%s) -> %I.%I(%s)', cn.nspname, c.relname,
@@ -24,6 +25,7 @@ WITH keys AS (
   JOIN pg_catalog.pg_namespace AS pn ON pn.oid = p.relnamespace
   WHERE con.contype = 'f' AND con.conparentid = 0
     AND cn.nspname <> 'information_schema' AND cn.nspname !~ '^pg_'
+    AND cn.nspname::text <> ALL (ARRAY(SELECT pg_catalog.jsonb_array_elements_text($1::jsonb -> 'exclude')))
 )
 SELECT keys.subject,
   pg_catalog.bool_and(ca.atttypid = pa.atttypid AND ca.attcollation = pa.attcollation) AS ok,

@@ -7,6 +7,7 @@
 -- why: NOT VALID and NOT ENFORCED keys let the rows that were there before stay wrong
 -- fix: ALTER TABLE child VALIDATE CONSTRAINT name (NOT ENFORCED: ALTER CONSTRAINT name ENFORCED)
 
+-- $1: {"exclude": [schema]} from [backup] exclude-schemas.
 WITH keys AS (
   SELECT con.*, pg_catalog.to_jsonb(con) AS facts,
     pg_catalog.format('%I.%I(%s) -> %I.%I(%s)', cn.nspname, c.relname,
@@ -24,6 +25,7 @@ WITH keys AS (
   JOIN pg_catalog.pg_namespace AS pn ON pn.oid = p.relnamespace
   WHERE con.contype = 'f' AND con.conparentid = 0
     AND cn.nspname <> 'information_schema' AND cn.nspname !~ '^pg_'
+    AND cn.nspname::text <> ALL (ARRAY(SELECT pg_catalog.jsonb_array_elements_text($1::jsonb -> 'exclude')))
 )
 SELECT subject,
   convalidated AND COALESCE((facts ->> 'conenforced')::boolean, true) AS ok,

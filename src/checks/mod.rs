@@ -4,6 +4,7 @@
 pub mod header;
 pub mod judge;
 pub mod list;
+pub mod user;
 
 #[cfg(feature = "pg")]
 pub mod ask;

@@ -214,6 +214,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
 }
 
 pub mod command;
+pub mod counting;
 pub mod environment;
 pub mod execute;
 pub mod foreign_keys;

@@ -145,8 +145,8 @@ pub fn match_type(code: &str) -> &'static str {
     }
 }
 
-/// Reads the inventory, ordered by child and name.
-pub async fn read(session: &Session) -> Result<Vec<Key>, PgError> {
-    let rows = session.query(include_str!("inventory.sql"), &[]).await?;
+/// Reads the inventory, ordered by child and name, but for keys of tables in `excluded` schemas.
+pub async fn read(session: &Session, excluded: &[String]) -> Result<Vec<Key>, PgError> {
+    let rows = session.query(include_str!("inventory.sql"), &[&excluded]).await?;
     rows.iter().map(|row| row.try_get::<_, Json<Key>>(0).map(|json| json.0).map_err(PgError::from)).collect()
 }

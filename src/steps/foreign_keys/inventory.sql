@@ -72,5 +72,5 @@ JOIN pg_catalog.pg_class AS p ON p.oid = con.confrelid
 JOIN pg_catalog.pg_namespace AS pn ON pn.oid = p.relnamespace
 LEFT JOIN triggers ON triggers.root = con.oid
 WHERE con.contype = 'f' AND con.conparentid = 0
-  AND cn.nspname <> 'information_schema' AND cn.nspname !~ '^pg_'
+  AND cn.nspname <> 'information_schema' AND cn.nspname !~ '^pg_' AND cn.nspname::text <> ALL ($1::text[])
 ORDER BY cn.nspname, c.relname, con.conname

@@ -4,16 +4,16 @@
 //! 2. The query checks: expected keys, validated, triggers, types, indexes.
 //! 3. Counts under one snapshot: orphans of every key, half-filled composite keys, keys that cross tenants.
 
-pub mod count;
 pub mod expected;
 pub mod inventory;
+pub mod questions;
 pub mod report;
 pub mod tenancy;
 
 use serde_json::{Value, json};
 
-use self::count::{Answer, Question};
 use self::inventory::Key;
+use super::counting::{self, Answer, Question};
 use super::paper::counted;
 use super::{Context, StepError, StepReport};
 use crate::checks::ask::{Asked, ask};
@@ -29,15 +29,16 @@ const TARGET: &str = "target";
 /// Examines the target's foreign keys; reads only.
 pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepError> {
     let timeout_ms = cx.config.foreign_keys.timeout_ms;
-    let session = count::counting_session(cx.target, timeout_ms).await?;
-    let keys = inventory::read(&session).await?;
+    let session = counting::counting_session(cx.target, timeout_ms).await?;
+    let excluded = &cx.config.backup.exclude_schemas;
+    let keys = inventory::read(&session, excluded).await?;
     cx.log.line(format!("inventory: {}", counted(keys.len() as u64, "foreign key", "foreign keys")));
 
     for check in crate::checks::list::of_step(StepKind::ForeignKeys).filter(|check| check.kind == Kind::Query) {
         cx.progress.say(check.code.as_str());
         let evidence = match check.code.as_str() {
             "fk-expected" => ask_expected(&session, check, &cx.config.foreign_keys.expected).await,
-            _ => ask(&session, check, Value::Null, TARGET).await,
+            _ => ask(&session, check, json!({ "exclude": excluded }), TARGET).await,
         };
         cx.log.line(format!("{}: {}", check.code, evidence.outcome));
         report.evidence.push(evidence);
@@ -112,7 +113,7 @@ async fn answers(
     what: &str,
 ) -> Result<Vec<Option<Answer>>, PgError> {
     let questions: Vec<Question> = asked.iter().map(|(_, question)| question.clone()).collect();
-    count::answer_all(cx.target, &questions, timeout_ms, |index, answer| {
+    counting::answer_all(cx.target, &questions, timeout_ms, |index, answer| {
         let subject = keys[asked[index].0].subject();
         let result = match &answer.count {
             Ok(count) => count.to_string(),
@@ -128,7 +129,7 @@ async fn answers(
 async fn count_orphans(cx: &Context<'_>, report: &mut StepReport, keys: &[Key], timeout_ms: u64) -> Result<Vec<Option<Answer>>, StepError> {
     let check = probe("fk-orphans")?;
     let asking = Asked::now();
-    let asked: Vec<(usize, Question)> = keys.iter().enumerate().filter_map(|(i, key)| count::orphans(key).map(|q| (i, q))).collect();
+    let asked: Vec<(usize, Question)> = keys.iter().enumerate().filter_map(|(i, key)| questions::orphans(key).map(|q| (i, q))).collect();
     let mut by_key: Vec<Option<Answer>> = keys.iter().map(|_| None).collect();
     for ((index, _), answer) in asked.iter().zip(answers(cx, keys, &asked, timeout_ms, "orphans").await?) {
         by_key[*index] = answer;
@@ -142,7 +143,8 @@ async fn count_orphans(cx: &Context<'_>, report: &mut StepReport, keys: &[Key], 
 async fn count_half_filled(cx: &Context<'_>, report: &mut StepReport, keys: &[Key], timeout_ms: u64) -> Result<(), StepError> {
     let check = probe("fk-partial-null")?;
     let asking = Asked::now();
-    let asked: Vec<(usize, Question)> = keys.iter().enumerate().filter_map(|(i, key)| count::half_filled(key).map(|q| (i, q))).collect();
+    let asked: Vec<(usize, Question)> =
+        keys.iter().enumerate().filter_map(|(i, key)| questions::half_filled(key).map(|q| (i, q))).collect();
     let found = answers(cx, keys, &asked, timeout_ms, "half-filled keys").await?;
     let rows = asked
         .iter()

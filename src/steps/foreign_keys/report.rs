@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::count::Answer;
 use super::inventory::{Key, action, match_type};
 use crate::domain::Evidence;
+use crate::steps::counting::Answer;
 use crate::steps::paper::{checks, csv_line, table};
 
 /// `fk_inventory.csv`: one line per key.

@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::count::Question;
 use super::inventory::Key;
 use crate::config::Tenancy;
 use crate::pg::{PgError, Session};
+use crate::steps::counting::Question;
 
 /// Names that tenant columns go by, in order of preference.
 const USUAL_NAMES: [&str; 7] = ["tenant_id", "organization_id", "org_id", "workspace_id", "account_id", "company_id", "team_id"];
@@ -66,6 +66,10 @@ impl<'a> Ownership<'a> {
                 by_child.entry(key.child_oid).or_default().push(index);
             }
         }
+        // A reference that must be there says more about the owner than one that may be.
+        for indexes in by_child.values_mut() {
+            indexes.sort_by_key(|&index| keys[index].columns.iter().any(|column| column.child_nullable));
+        }
         Self { column, with_column, by_child, keys }
     }
 
@@ -111,11 +115,7 @@ impl<'a> Ownership<'a> {
         let column = quoted(self.column);
         // NULL owners are another check's finding; `<>` leaves them out.
         let condition = format!("{child_owner}.{column}::pg_catalog.text <> {parent_owner}.{column}::pg_catalog.text");
-        let question = Question {
-            any: format!("SELECT 1 FROM {from} WHERE {condition} LIMIT 1"),
-            count: format!("SELECT pg_catalog.count(*) FROM {from} WHERE {condition}"),
-        };
-        Some((question, format!("{}, {}", self.told(&key.child, &child), self.told(&key.parent, &parent))))
+        Some((Question::rows(&from, &condition), format!("{}, {}", self.told(&key.child, &child), self.told(&key.parent, &parent))))
     }
 
     /// Joins a path onto `alias`; the alias of the table that has the column.

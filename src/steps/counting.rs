@@ -1,14 +1,10 @@
 //! Counting under one snapshot: several read-only sessions, each with one question at a time.
-//!
-//! `convalidated` is a claim, not a fact: rows loaded with `session_replication_role = replica` orphan a validated key and
-//! VALIDATE says nothing (PostgreSQL manual, `session_replication_role`). So every key is counted, validated or not.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use super::inventory::Key;
 use crate::pg::{Access, PgError, Session, Target};
 
 /// At most so many sessions count at once; the database has other work.
@@ -32,6 +28,13 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The count, if there is one.
+    pub fn number(&self) -> Option<u64> {
+        self.count.as_ref().ok().copied()
+    }
+}
+
+impl Answer {
     /// Why there is no count, in words for a row.
     pub fn why(&self, error: &PgError) -> String {
         match self.timed_out {
@@ -41,41 +44,13 @@ impl Answer {
     }
 }
 
-/// The question for a key's orphans: child rows that reference nothing. `None` for temporal keys, whose parents are unions of ranges.
-pub fn orphans(key: &Key) -> Option<Question> {
-    if key.temporal {
-        return None;
-    }
-    let columns: Vec<String> = key.columns.iter().map(|column| format!("c.{}", column.child_quoted)).collect();
-    let all_set = columns.iter().map(|column| format!("{column} IS NOT NULL")).collect::<Vec<_>>().join(" AND ");
-    let lonely = format!("({all_set} AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {}))", key.parent_rows_of(), key.matches("p", "c"));
-    // MATCH FULL allows all or none; a partly filled key is as broken as one that points nowhere.
-    let broken = match key.match_type.as_str() {
-        "f" if columns.len() > 1 => {
-            let any_set = columns.iter().map(|column| format!("{column} IS NOT NULL")).collect::<Vec<_>>().join(" OR ");
-            format!("{lonely} OR (({any_set}) AND NOT ({all_set}))")
+impl Question {
+    /// How many rows of `from` (a FROM clause) satisfy `condition`.
+    pub fn rows(from: &str, condition: &str) -> Self {
+        Self {
+            any: format!("SELECT 1 FROM {from} WHERE {condition} LIMIT 1"),
+            count: format!("SELECT pg_catalog.count(*) FROM {from} WHERE {condition}"),
         }
-        _ => lonely,
-    };
-    Some(of(&key.child_rows_of(), &broken))
-}
-
-/// The question for composite keys under MATCH SIMPLE that are filled in part, and so reference nothing and are never checked.
-/// `None` where that cannot be.
-pub fn half_filled(key: &Key) -> Option<Question> {
-    if key.columns.len() < 2 || key.match_type != "s" || !key.columns.iter().any(|column| column.child_nullable) {
-        return None;
-    }
-    let set =
-        |joined: &str| key.columns.iter().map(|column| format!("c.{} IS NOT NULL", column.child_quoted)).collect::<Vec<_>>().join(joined);
-    Some(of(&key.child_rows_of(), &format!("({}) AND NOT ({})", set(" OR "), set(" AND "))))
-}
-
-/// The question whether and how often `condition` holds for `c`, the rows of `from`.
-fn of(from: &str, condition: &str) -> Question {
-    Question {
-        any: format!("SELECT 1 FROM {from} AS c WHERE {condition} LIMIT 1"),
-        count: format!("SELECT pg_catalog.count(*) FROM {from} AS c WHERE {condition}"),
     }
 }
 
