@@ -11,6 +11,8 @@ pub mod chain;
 pub mod checks;
 pub mod cli;
 pub mod config;
+#[cfg(feature = "pg")]
+pub mod demo;
 pub mod domain;
 #[cfg(feature = "pg")]
 pub mod migrate;

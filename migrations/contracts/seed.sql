@@ -5,7 +5,7 @@
 
 CREATE TEMPORARY TABLE seed_size AS
 SELECT t.tenant, t.name, n.clauses,
-  GREATEST(n.clauses / 50, 4) AS documents, GREATEST(n.clauses / 1000, 2) AS projects, GREATEST(n.clauses / 1000, 5) AS users
+  GREATEST(n.clauses / 50, 4) AS documents, GREATEST(n.clauses / 1000, 2) AS projects, GREATEST(n.clauses / 200, 5) AS users
 FROM (VALUES (1, 'Aldgate Bridges'), (2, 'Borealis Rail'), (3, 'Cobalt Harbour')) AS t (tenant, name),
   (SELECT GREATEST(COALESCE(NULLIF(pg_catalog.current_setting('ledger_demo.rows', true), ''), '25000')::integer, 20) AS clauses) AS n;
 

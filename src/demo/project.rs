@@ -1,0 +1,54 @@
+//! The project's folder: ledger.toml, migrations, workload, checks, where the server is.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use super::files::{self, File};
+use super::{DemoError, Fault, Stage, is_free};
+use crate::config::Preset;
+
+/// CE-26 may measure this long in a fault's run: there it matters what is found, not how narrow the intervals are.
+const FAULT_BUDGET_SECONDS: u32 = 6;
+
+/// Lays `folder` out as a project of the reference application on the stage's server, with the fault's files changed if there is one.
+/// With `force` the files are written over those that are there, and nothing else is touched.
+pub fn lay_out(folder: &Path, stage: &Stage, fault: Option<&Fault>, force: bool) -> Result<(), DemoError> {
+    if !force && !is_free(folder) {
+        return Err(DemoError::Occupied(folder.to_owned()));
+    }
+    write(folder, &files::project().copied().collect::<Vec<File>>())?;
+    let mut config = Preset::Contracts.text();
+    if fault.is_some() {
+        config = config.replacen("budget-seconds = 25", &format!("budget-seconds = {FAULT_BUDGET_SECONDS}"), 1);
+    }
+    put(folder, "ledger.toml", config.as_bytes(), 0o644)?;
+    put(folder, "staging.url", format!("{}\n", stage.url()).as_bytes(), 0o600)?;
+    put(folder, ".gitignore", b"backups/\nkeys/\nlogs/\nstaging.url\n", 0o644)?;
+    for private in ["backups", "keys"] {
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder.join(private));
+        made.map_err(|source| DemoError::Io { what: format!("cannot make {}", folder.join(private).display()), source })?;
+    }
+    let evidence = folder.join("evidence");
+    fs::create_dir_all(&evidence).map_err(|source| DemoError::Io { what: format!("cannot make {}", evidence.display()), source })?;
+    match fault {
+        Some(fault) => fault.plant_files(folder, stage.cluster().bin()),
+        None => Ok(()),
+    }
+}
+
+/// Writes the files below `folder`.
+pub(super) fn write(folder: &Path, files: &[File]) -> Result<(), DemoError> {
+    files.iter().try_for_each(|(path, text)| put(folder, path, text.as_bytes(), 0o644))
+}
+
+/// Writes one file below `folder`, with its folders.
+pub(super) fn put(folder: &Path, path: &str, bytes: &[u8], mode: u32) -> Result<(), DemoError> {
+    let file = folder.join(path);
+    let written = file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| {
+        let mut open = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&file)?;
+        open.write_all(bytes)
+    });
+    written.map_err(|source| DemoError::Io { what: format!("cannot write {}", file.display()), source })
+}
