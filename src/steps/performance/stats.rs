@@ -258,6 +258,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
         #[test]
         fn an_interval_holds_its_ratio_and_stays_within_the_blocks(logs in prop::collection::vec(-3.0f64..3.0, 1..40), queries in 1usize..20) {
             let found = interval(&logs, alpha(queries)).unwrap();
