@@ -6,7 +6,7 @@ use super::ui::{Tone, inert};
 use super::{CliError, Exit, Globals, MessageFormat};
 use crate::domain::plan::Plan;
 use crate::domain::verdict::{JudgedTask, Judgement, Verdict};
-use crate::domain::{Outcome, TaskId};
+use crate::domain::{Outcome, RunId, TaskId};
 use crate::record::{self, Run};
 
 /// Where the run stands, and the exact next command
@@ -22,12 +22,12 @@ pub struct Args {
 pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
     let ui = globals.ui();
     let store = globals.open_ledger()?;
-    let history = record::read::load(&store)?;
+    // One run is read, not all: a long-lived ledger holds hundreds.
     let found = match &args.run {
-        Some(id) => history.runs.iter().find(|run| run.id.as_str() == id),
-        None => history.runs.last(),
+        Some(id) => record::read::run(&store, &RunId::new(id))?,
+        None => record::read::latest(&store)?,
     };
-    let Some(found) = found else {
+    let Some(found) = &found else {
         return match &args.run {
             Some(id) => Err(CliError::setup(format!("the ledger has no run {id}")).hint("ledger log --type run.opened lists them")),
             None => {
