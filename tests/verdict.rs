@@ -82,7 +82,14 @@ fn passing() -> Vec<TaskResult> {
 }
 
 fn waiver(subject: &str, until: &str) -> Waiver {
-    Waiver { check: "fk-orphans".into(), subject: subject.into(), until: until.into(), by: "cto@example.com".into(), reason: "known".into(), seq: 9 }
+    Waiver {
+        check: "fk-orphans".into(),
+        subject: subject.into(),
+        until: until.into(),
+        by: "cto@example.com".into(),
+        reason: "known".into(),
+        seq: 9,
+    }
 }
 
 fn judge(facts: &Facts) -> (Verdict, Vec<Outcome>) {
