@@ -8,7 +8,7 @@ use super::session;
 use super::ui::Tone;
 use super::{CliError, Exit, Globals};
 use crate::chain::Store;
-use crate::demo::{self, DemoError, FAULTS, Fault, Stage};
+use crate::demo::{self, DemoError, FAULTS, Fault, Stage, people};
 use crate::domain::plan::Task;
 use crate::domain::{RunId, TaskId};
 use crate::run::engine::{Local, Rendered};
@@ -83,12 +83,12 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         let db = args.out.join("evidence").join("ledger.db");
         let mut store = match db.exists() {
             true => Store::open(&db)?,
-            false => Store::create(&db, &actor("database-admin"))?,
+            false => Store::create(&db, &people::principal("database-admin"))?,
         };
         let connected = session::connect(&project, None, None).await?;
         session::header(&ui, &connected, &store)?;
         let hooks = Playing { stage: &stage, fault };
-        let finished = carry_out(&ui, &mut store, &connected, &Selection::All, &actor("database-admin"), &hooks).await?;
+        let finished = carry_out(&ui, &mut store, &connected, &Selection::All, &people::principal("database-admin"), &hooks).await?;
         let exit = summary(&ui, &connected, &finished, &Selection::All, clock.elapsed().as_secs_f64(), store.len()?);
         store.close()?;
         if args.keep {
@@ -101,11 +101,6 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         ui.note(format!("{:>12} the server is stopped and its data removed; the evidence is in {}", ui.err("Done", Tone::Strong), args.out.display()));
         Ok(exit)
     })
-}
-
-/// The people of the demo; their keys are thrown away.
-fn actor(role: &str) -> String {
-    format!("{role}@demo.example.com")
 }
 
 /// The hooks of the demo: it confirms by itself, and plants its fault between two tasks.

@@ -8,6 +8,7 @@
 
 pub mod fault;
 pub mod files;
+pub mod people;
 mod project;
 
 use std::path::{Path, PathBuf};
@@ -43,6 +44,8 @@ pub enum DemoError {
     Layout(#[from] LayoutError),
     #[error("migration {BASE_VERSION} of the demo did not run: {0}")]
     Migration(String),
+    #[error(transparent)]
+    Key(#[from] crate::sign::SignError),
     /// The folder is somebody's.
     #[error("{0} exists and is not empty")]
     Occupied(PathBuf),

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::files::{self, File};
-use super::{DemoError, Fault, Stage, is_free};
+use super::{DemoError, Fault, Stage, is_free, people};
 use crate::config::Preset;
 
 /// CE-26 may measure this long in a fault's run: there it matters what is found, not how narrow the intervals are.
@@ -30,6 +30,7 @@ pub fn lay_out(folder: &Path, stage: &Stage, fault: Option<&Fault>, force: bool)
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder.join(private));
         made.map_err(|source| DemoError::Io { what: format!("cannot make {}", folder.join(private).display()), source })?;
     }
+    people::make_keys(folder)?;
     let evidence = folder.join("evidence");
     fs::create_dir_all(&evidence).map_err(|source| DemoError::Io { what: format!("cannot make {}", evidence.display()), source })?;
     match fault {
