@@ -9,6 +9,7 @@ pub mod globals;
 pub mod progress;
 #[cfg(feature = "pg")]
 pub mod session;
+pub mod signing;
 pub mod ui;
 
 use std::process::ExitCode;

@@ -107,6 +107,8 @@ impl From<PublishError> for CliError {
             PublishError::Chain(error) => error.into(),
             PublishError::Render(error) => Self::new(Exit::Bug, error.to_string()),
             PublishError::Refused { what, hint } => Self::setup(what).hint(hint),
+            PublishError::NotGo { verdict, what, hint } => Self::new(verdict.into(), what).hint(hint),
+            PublishError::Sign(error) => Self::setup(error.to_string()),
             PublishError::Io { what, source } => Self::setup(what).cause(source),
         }
     }

@@ -1,12 +1,55 @@
 //! `ledger sign-off`.
 
-use super::{CliError, Exit, Globals};
+use std::path::PathBuf;
 
-/// Sign the decision over the checkpoint and the report
+use clap::ValueEnum;
+
+use super::signing::{Signing, reason};
+use super::{CliError, Exit, Globals, MessageFormat};
+use crate::publish::statements::sign_off;
+use crate::sign::Namespace;
+
+/// What is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Choice {
+    Go,
+    NoGo,
+}
+
+/// Sign the decision for production over the run's checkpoint and every report file
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The decision
+    #[arg(long, value_enum)]
+    decision: Choice,
+    /// Why, in words
+    #[arg(long, value_name = "FILE")]
+    reason_file: Option<PathBuf>,
+    /// The run [default: the newest]
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+    #[command(flatten)]
+    signing: Signing,
+}
 
-/// Not built yet.
-pub fn run(_args: &Args, _globals: &Globals) -> Result<Exit, CliError> {
-    Err(CliError::new(Exit::Bug, "this command is not built yet"))
+/// Publishes the report if that was not done, signs, appends.
+pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
+    let ui = globals.ui();
+    let mut store = globals.open_ledger_for_writing()?;
+    let id = super::report::chosen(&store, args.run.as_deref())?;
+    let reason = args.reason_file.as_deref().map(reason).transpose()?.unwrap_or_default();
+    let ready = args.signing.ready(globals, Namespace::Signoff)?;
+    let (entry, rendered) = sign_off(&mut store, &id, args.decision == Choice::Go, &ready.by(), reason.trim())?;
+    let word = if args.decision == Choice::Go { "go" } else { "no-go" };
+    match ui.format {
+        MessageFormat::Json => ui.json(&serde_json::json!({
+            "schema": "ledger.signed-off/1", "seq": entry.seq, "leaf": entry.leaf.to_hex(), "run": id.to_string(), "decision": word,
+            "principal": ready.principal, "size": rendered.size, "root": rendered.root,
+        }))?,
+        MessageFormat::Human => {
+            ui.answer(format!("{word} signed by {} over {} entries, root {}, as entry {}", ready.principal, rendered.size, rendered.root, entry.seq));
+            ui.note("Next: ledger go-no-go, then ledger package");
+        }
+    }
+    Ok(Exit::Good)
 }

@@ -7,12 +7,16 @@
 //! 4. A sign-off signs the checkpoint of N and every report file, and appends a `decision`.
 //! 5. A package holds the entries up to the run's last; apart from 3 it appends nothing.
 
+pub mod decision;
 pub mod files;
+pub mod statements;
 
 use crate::chain::{Draft, EntryType, PartDraft, Store};
 use crate::domain::RunId;
+use crate::domain::verdict::Verdict;
 use crate::record::{self, Run};
 use crate::report::{self, RenderError, Report, Source};
+use crate::sign::SignError;
 
 /// Why something could not be published.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +28,11 @@ pub enum PublishError {
     /// Not allowed as things stand, with the way out.
     #[error("{what}")]
     Refused { what: String, hint: String },
+    /// A go over evidence that does not say go.
+    #[error("{what}")]
+    NotGo { verdict: Verdict, what: String, hint: String },
+    #[error(transparent)]
+    Sign(#[from] SignError),
     #[error("{what}: {source}")]
     Io { what: String, source: std::io::Error },
 }

@@ -1,0 +1,134 @@
+//! Where the sign-off of a run stands: which decisions count, and the word that `sign` makes of them.
+//!
+//! A decision counts when its signature is good, the trusted file gives its key the role and its principal, and its statement is
+//! over this ledger, this run, a checkpoint that the ledger has, and the report files as they were published.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::Duration;
+
+use super::Result;
+use crate::chain::{Hash, Signed, Store, hash};
+use crate::record::{DecisionRecord, Run};
+use crate::report::checklist::SignOffState;
+use crate::report::format;
+use crate::sign::decision::{Decision, Policy, Signoff, Workers, evaluate};
+use crate::sign::signers::Standing;
+use crate::sign::{AllowedSigners, Namespace, Statement, sshsig};
+
+/// Weighs the run's decisions. `at` (`YYYY-MM-DDTHH:MM:SSZ`) is when keys must be valid.
+pub fn state(store: &Store, run: &Run, signers: &AllowedSigners, at: &str) -> Result<SignOffState> {
+    let (mut signoffs, mut by) = (Vec::new(), Vec::new());
+    for decision in &run.decisions {
+        let line = format!("{} {} at {}", decision.principal, decision.decision, format::time(&decision.ts));
+        match counted(store, run, decision, signers, at)? {
+            Ok(signoff) => {
+                by.push(match decision.size == run.cut {
+                    true => line,
+                    false => format!("{line} (over {} entries, now {})", decision.size, run.cut),
+                });
+                signoffs.push(signoff);
+            }
+            Err(why) => by.push(format!("{line}: not counted, {why}")),
+        }
+    }
+    let policy = Policy { sign_offs: run.config.policy.sign_offs };
+    let decision = evaluate(run.cut, &signoffs, &workers(store, run, signers)?, &policy, at);
+    Ok(SignOffState {
+        word: decision.to_string(),
+        approved: decision == Decision::Approved,
+        denied: decision == Decision::Denied,
+        by,
+        seq: run.decisions.last().map(|d| d.seq),
+    })
+}
+
+/// The decision as `sign` weighs it, or why it does not count.
+fn counted(
+    store: &Store,
+    run: &Run,
+    decision: &DecisionRecord,
+    signers: &AllowedSigners,
+    at: &str,
+) -> Result<std::result::Result<Signoff, String>> {
+    let key = match sshsig::verify(&decision.signature, Namespace::Signoff, &decision.statement) {
+        Ok(key) => key,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let principal = match signers.standing(&key, Namespace::Signoff, at) {
+        Standing::Holds(signer) => signer.principal.clone(),
+        Standing::WrongRole(signer) => return Ok(Err(format!("WRONG-ROLE({})", signer.principal))),
+        Standing::Expired(signer) => return Ok(Err(format!("KEY-EXPIRED({})", signer.principal))),
+        Standing::Unknown => return Ok(Err("UNTRUSTED-KEY".into())),
+    };
+    let statement = match Statement::parse(&decision.statement) {
+        Ok(statement) => statement,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let go = match statement.text("decision") {
+        Some("go") => true,
+        Some("no-go") => false,
+        _ => return Ok(Err("it decides neither go nor no-go".into())),
+    };
+    if statement.kind != "signoff" {
+        return Ok(Err("WRONG-TYPE".into()));
+    }
+    if statement.principal != principal {
+        return Ok(Err(format!("{} signed in the name of {}", principal, statement.principal)));
+    }
+    if statement.ledger_id != store.ledger_id() || statement.run.as_deref() != Some(run.id.as_str()) {
+        return Ok(Err("WRONG-LEDGER".into()));
+    }
+    if statement.size == 0 || statement.size > decision.seq {
+        return Ok(Err("it is over a checkpoint that did not exist".into()));
+    }
+    if hash::sha256(store.checkpoint_text(statement.size)?.as_bytes()) != statement.checkpoint {
+        return Ok(Err("it is over another checkpoint".into()));
+    }
+    if published(store, run, statement.size)? != statement.subjects.iter().cloned().collect() {
+        return Ok(Err("REPORT-MISMATCH".into()));
+    }
+    Ok(Ok(Signoff { seq: decision.seq, principal, key, go, size: statement.size, valid_until: too_old(run, decision) }))
+}
+
+/// The report files published for a size: package path and digest.
+fn published(store: &Store, run: &Run, size: u64) -> Result<BTreeMap<String, Hash>> {
+    let mut files = BTreeMap::new();
+    let Some((seq, ..)) = run.published.iter().find(|(_, n, _)| *n == size) else { return Ok(files) };
+    for part in run.parts.iter().filter(|p| p.seq == *seq) {
+        if let Some(bytes) = store.part(*seq, &part.name)? {
+            files.insert(part.path.clone(), hash::sha256(&bytes));
+        }
+    }
+    Ok(files)
+}
+
+/// Where the policy limits the evidence's age: a time that has passed, if the evidence was older than that at the decision.
+fn too_old(run: &Run, decision: &DecisionRecord) -> Option<String> {
+    let hours = i64::try_from(run.config.policy.evidence_max_age_hours).ok().filter(|h| *h > 0)?;
+    let last = run.entries.iter().rfind(|e| e.seq < decision.size)?;
+    let limit = format::moment(&last.ts)? + Duration::try_hours(hours)?;
+    let expired = format::moment(&decision.ts)? > limit;
+    expired.then(|| limit.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string())
+}
+
+/// Who took part in the work: actors of the run and its tasks, and whoever signed results or checkpoints.
+fn workers(store: &Store, run: &Run, signers: &AllowedSigners) -> Result<Workers> {
+    let acted = |kind: &str| matches!(kind, "run.opened" | "task.started" | "task.result" | "note");
+    let principals: BTreeSet<String> = run.entries.iter().filter(|e| acted(&e.kind)).map(|e| e.actor.clone()).collect();
+    let mut workers = Workers { principals, ..Workers::default() };
+    let of_run: BTreeSet<u64> = run.entries.iter().map(|e| e.seq).collect();
+    for row in store.signatures(run.end)? {
+        let ours = match row.over {
+            Signed::Task(seq) => of_run.contains(&seq),
+            Signed::Checkpoint(size) => size > run.opened_seq,
+        };
+        if let Some(sig) = ours.then(|| sshsig::SshSig::parse(&row.bytes).ok()).flatten() {
+            if let Some(signer) = signers.signers().iter().find(|s| s.key == sig.key) {
+                workers.principals.insert(signer.principal.clone());
+            }
+            workers.keys.insert(sig.key);
+        }
+    }
+    Ok(workers)
+}
