@@ -1,0 +1,319 @@
+//! From entries to a decision, on a real ledger: read back, render, publish once, waive, sign, decide.
+
+use std::path::PathBuf;
+
+use migration_ledger::chain::{Draft, EntryType, PartDraft, Store};
+use migration_ledger::domain::verdict::{CheckResult, Verdict};
+use migration_ledger::domain::{CheckOutcome, Evidence, Outcome, RunId, Severity, SubjectRow};
+use migration_ledger::publish::statements::{Accepted, By, attest, sign_off, waive};
+use migration_ledger::publish::{self, PublishError, decision};
+use migration_ledger::record::{self, ResultDocument, Run, check_part_name};
+use migration_ledger::report::checklist;
+use migration_ledger::sign::{AllowedSigners, Namespace, SigningKey};
+
+const PLAN: &str = r#"
+[plan]
+id = "T"
+title = "Two tasks"
+[[plan.task]]
+id = "T-1"
+name = "Look"
+uses = "row-security"
+estimate-minutes = 5
+[[plan.task]]
+id = "T-2"
+name = "Report"
+uses = "readiness"
+estimate-minutes = 5
+needs = ["T-1"]
+[[plan.gate]]
+id = "gate-1"
+name = "Looked"
+[[plan.gate.rule]]
+rule = "looked at"
+task = "T-1"
+[[plan.attestation]]
+id = "window"
+item = "Maintenance window scheduled"
+list = "ready-for-production"
+[[plan.attestation]]
+id = "looked"
+item = "Everything looked at"
+list = "ready-for-production"
+measured-by = "T-1"
+[[plan.attestation]]
+id = "approval"
+item = "CTO approval obtained"
+list = "ready-for-production"
+approval = "cto"
+"#;
+
+const NOW: &str = "2030-01-01T00:00:00Z";
+
+struct World {
+    _dir: tempfile::TempDir,
+    path: PathBuf,
+    store: Store,
+    id: RunId,
+    cto: SigningKey,
+    dba: SigningKey,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.db");
+        let mut store = Store::create(&path, "dba@example.com").unwrap();
+        let id = RunId::new("staging_migration_20260108");
+        let mut draft = Draft::new(EntryType::RunOpened, "dba@example.com");
+        draft.run = Some(id.to_string());
+        draft.target = serde_json::json!({"system_identifier": "7", "database": "contracts_staging"}).as_object().cloned();
+        draft.parts = vec![PartDraft::bytes("ledger.toml", "application/toml", PLAN).at("trust/ledger.toml")];
+        store.append(draft).unwrap();
+        Self { _dir: dir, path, store, id, cto: SigningKey::from_seed([1; 32]), dba: SigningKey::from_seed([2; 32]) }
+    }
+
+    fn task(&mut self, task: &str, bad: &[&str]) -> u64 {
+        let attempt = self.run().attempts.iter().filter(|a| a.task.as_str() == task).count() as u32 + 1;
+        let mut draft = Draft::new(EntryType::TaskStarted, "dba@example.com");
+        (draft.run, draft.task, draft.attempt) = (Some(self.id.to_string()), Some(task.into()), Some(attempt));
+        let start = self.store.append(draft).unwrap().seq;
+        let rows: Vec<SubjectRow> = ["a", "b"].iter().map(|s| SubjectRow::new(*s, !bad.contains(s), "right", "seen")).collect();
+        let fails = !bad.is_empty();
+        let outcome = if fails { CheckOutcome::Fail } else { CheckOutcome::Pass };
+        let evidence = Evidence {
+            check: "looks-right".into(),
+            title: "It looks right".into(),
+            severity: Severity::High,
+            why: String::new(),
+            fix: String::new(),
+            sql_sha256: None,
+            method: None,
+            parameters: serde_json::Value::Null,
+            asked_of: "target".into(),
+            started: NOW.into(),
+            duration_us: 5,
+            min_subjects: 1,
+            rows,
+            outcome: outcome.clone(),
+        };
+        let document = ResultDocument {
+            outcome: if fails { Outcome::Fail } else { Outcome::Pass },
+            headline: "looked".into(),
+            checks: vec![CheckResult {
+                code: "looks-right".into(),
+                title: "It looks right".into(),
+                severity: Severity::High,
+                outcome,
+                examined: 2,
+                subjects: bad.iter().map(|s| (*s).to_owned()).collect(),
+            }],
+            product: None,
+        };
+        let mut draft = Draft::new(EntryType::TaskResult, "dba@example.com");
+        (draft.run, draft.task, draft.attempt, draft.refs) = (Some(self.id.to_string()), Some(task.into()), Some(attempt), vec![start]);
+        draft.body.insert("outcome".into(), document.outcome.word().into());
+        draft.body.insert("duration_us".into(), 1_500_000.into());
+        draft.parts = vec![
+            PartDraft::bytes("result.json", "application/json", serde_json::to_vec(&document).unwrap()),
+            PartDraft::bytes(check_part_name("looks-right"), "application/json", serde_json::to_vec(&evidence).unwrap()),
+        ];
+        self.store.append(draft).unwrap().seq
+    }
+
+    fn run(&self) -> Run {
+        record::read::run(&self.store, &self.id).unwrap().unwrap()
+    }
+
+    fn attest(&mut self) {
+        let run = self.run();
+        attest(&mut self.store, &run, "window", &By { principal: "lead@example.com", key: &self.dba }, "Sunday 02:00").unwrap();
+    }
+
+    fn sign(&mut self, go: bool) -> Result<u64, PublishError> {
+        let by = By { principal: "cto@example.com", key: &self.cto };
+        sign_off(&mut self.store, &self.id, go, &by, "as agreed").map(|(entry, _)| entry.seq)
+    }
+
+    fn signers(&self) -> AllowedSigners {
+        let line =
+            |who: &str, role: &str, key: &SigningKey| format!("{who} namespaces=\"{role}\" ssh-ed25519 {}\n", key.public().to_base64());
+        let text = line("cto@example.com", "signoff@ledger", &self.cto) + &line("dba@example.com", "task@ledger,waiver@ledger", &self.dba);
+        AllowedSigners::parse(text.as_bytes()).unwrap()
+    }
+
+    /// The sign-off's word and the decision.
+    fn decided(&self) -> (String, Verdict) {
+        let run = self.run();
+        let state = decision::state(&self.store, &run, &self.signers(), NOW).unwrap();
+        let judgement = run.judgement();
+        let list = checklist::checklist(&run, &judgement, Some(state.clone()));
+        (state.word, checklist::decision(&judgement, &list))
+    }
+}
+
+fn good() -> World {
+    let mut world = World::new();
+    world.task("T-1", &[]);
+    world.task("T-2", &[]);
+    world
+}
+
+#[test]
+fn a_run_reads_back_as_it_was_written() {
+    let mut world = good();
+    world.attest();
+    let run = world.run();
+    assert_eq!(run.config_bytes, PLAN.as_bytes());
+    assert_eq!(run.attempts.len(), 2);
+    assert_eq!(run.attempts[0].result.as_ref().unwrap().evidence[0].rows.len(), 2);
+    assert_eq!(run.attempts[0].result.as_ref().unwrap().duration_us, 1_500_000);
+    assert_eq!(run.attestations[0].by, "lead@example.com");
+    assert_eq!((run.cut, run.end), (7, 7));
+    assert_eq!(run.judgement().verdict, Verdict::Go);
+    assert_eq!(record::read::run(&world.store, &RunId::new("another")).unwrap().map(|r| r.id), None);
+    let history = record::load(&Store::open_read_only(&world.path).unwrap()).unwrap();
+    assert_eq!((history.size, history.runs.len()), (7, 1));
+}
+
+#[test]
+fn a_start_without_a_result_stays_visible_as_interrupted() {
+    let mut world = good();
+    let mut draft = Draft::new(EntryType::TaskStarted, "dba@example.com");
+    (draft.run, draft.task, draft.attempt) = (Some(world.id.to_string()), Some("T-2".into()), Some(2));
+    world.store.append(draft).unwrap();
+    let run = world.run();
+    assert_eq!(run.facts().interrupted, vec![("T-2".into(), 6)]);
+    let html = publish::render(&world.store, &world.id).unwrap().files;
+    assert!(html.iter().any(|(_, bytes)| String::from_utf8_lossy(bytes).contains("interrupted: it started and has no result")));
+}
+
+#[test]
+fn a_rollback_makes_earlier_results_stale() {
+    let mut world = good();
+    assert_eq!(world.run().judgement().verdict, Verdict::Go);
+    world.task("ROLLBACK", &[]);
+    assert_eq!(world.run().rollbacks.len(), 1);
+    assert_eq!(world.run().judgement().verdict, Verdict::Undecided);
+}
+
+#[test]
+fn rendering_appends_nothing_and_publishing_happens_once() {
+    let mut world = good();
+    let size = world.store.len().unwrap();
+    let first = publish::render(&world.store, &world.id).unwrap();
+    assert_eq!(first.files, publish::render(&world.store, &world.id).unwrap().files);
+    assert_eq!(world.store.len().unwrap(), size);
+    let (seq, published) = publish::publish(&mut world.store, &world.id, "dba@example.com").unwrap();
+    assert_eq!((published.size, published.files.clone()), (size, first.files));
+    let (again, files) = publish::publish(&mut world.store, &world.id, "dba@example.com").unwrap();
+    assert_eq!((seq, published.files), (again, files.files));
+    assert_eq!(world.store.len().unwrap(), size + 1);
+}
+
+#[test]
+fn a_go_over_evidence_that_says_no_is_refused_and_appends_nothing() {
+    let mut world = World::new();
+    world.task("T-1", &["b"]);
+    world.task("T-2", &[]);
+    let size = world.store.len().unwrap();
+    let error = world.sign(true).unwrap_err();
+    assert!(matches!(&error, PublishError::NotGo { verdict: Verdict::NoGo, hint, .. } if hint.contains("ledger waive")), "{error:?}");
+    assert_eq!(world.store.len().unwrap(), size);
+    world.sign(false).unwrap();
+    assert_eq!(world.decided(), ("DENIED".into(), Verdict::NoGo));
+}
+
+#[test]
+fn a_waived_finding_is_a_deviation_and_only_a_real_finding_can_be_waived() {
+    let mut world = World::new();
+    world.task("T-1", &["b"]);
+    world.task("T-2", &[]);
+    let run = world.run();
+    let key = SigningKey::from_seed([2; 32]);
+    let by = By { principal: "dba@example.com", key: &key };
+    let mut refused = |subject, until| {
+        let finding = Accepted { check: "looks-right", subject, until };
+        waive(&mut world.store, &run, &finding, &by, "known").unwrap_err().to_string()
+    };
+    assert!(refused("a", "2099-01-01").contains("there is no finding looks-right on a"));
+    assert!(refused("b", "2001-01-01").contains("has passed"));
+    assert!(refused("b", "soon").contains("is not a day"));
+    let finding = Accepted { check: "looks-right", subject: "b", until: "2099-01-01" };
+    assert!(waive(&mut world.store, &run, &finding, &by, "  ").unwrap_err().to_string().contains("reason is empty"));
+    waive(&mut world.store, &run, &finding, &by, "known and harmless").unwrap();
+    assert_eq!(world.run().judgement().verdict, Verdict::GoWithDeviations);
+    world.attest();
+    world.sign(true).unwrap();
+    assert_eq!(world.decided(), ("APPROVED".into(), Verdict::GoWithDeviations));
+    let report = publish::render(&world.store, &world.id).unwrap();
+    assert_eq!(report.report.deviations[0].by, "dba@example.com");
+}
+
+#[test]
+fn what_a_task_measures_or_a_signature_answers_cannot_be_attested() {
+    let mut world = good();
+    let run = world.run();
+    let key = SigningKey::from_seed([2; 32]);
+    let by = By { principal: "dba@example.com", key: &key };
+    for (item, why) in [("looked", "is measured by T-1"), ("approval", "signed decision"), ("nothing", "no item nothing")] {
+        let error = attest(&mut world.store, &run, item, &by, "yes").unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+/// Every state of the decision, from one world each.
+#[test]
+fn the_decision_names_what_is_open() {
+    let world = good();
+    assert_eq!(world.decided(), ("MISSING(signoff)".into(), Verdict::Undecided));
+
+    let mut world = good();
+    world.attest();
+    world.sign(true).unwrap();
+    assert_eq!(world.decided(), ("APPROVED".into(), Verdict::Go));
+
+    // Approved, but a required item is open: the decision stays open until it is attested, which leaves the signature good.
+    let mut world = good();
+    world.sign(true).unwrap();
+    assert_eq!(world.decided(), ("APPROVED".into(), Verdict::Undecided));
+    world.attest();
+    assert_eq!(world.decided(), ("APPROVED".into(), Verdict::Go));
+
+    // Evidence after the signature.
+    world.task("T-2", &[]);
+    assert_eq!(world.decided(), ("STALE".into(), Verdict::Undecided));
+
+    // A no-go outweighs a go over the same state.
+    let mut world = good();
+    world.attest();
+    world.sign(true).unwrap();
+    world.sign(false).unwrap();
+    assert_eq!(world.decided(), ("DENIED".into(), Verdict::NoGo));
+
+    // The operator approves the own work: allowed_signers gives the key the role, separation of duties does not.
+    let mut world = good();
+    world.attest();
+    let by = By { principal: "dba@example.com", key: &world.cto };
+    sign_off(&mut world.store, &world.id, true, &by, "").unwrap();
+    let line = format!("dba@example.com namespaces=\"signoff@ledger\" ssh-ed25519 {}\n", world.cto.public().to_base64());
+    let signers = AllowedSigners::parse(line.as_bytes()).unwrap();
+    let state = decision::state(&world.store, &world.run(), &signers, NOW).unwrap();
+    assert_eq!(state.word, "SOD-VIOLATION(dba@example.com took part in the work)");
+
+    // A key that nobody trusts, and one without the role.
+    let state = decision::state(&world.store, &world.run(), &AllowedSigners::default(), NOW).unwrap();
+    assert_eq!((state.word.as_str(), state.approved), ("MISSING(signoff)", false));
+    assert!(state.by[0].contains("UNTRUSTED-KEY"), "{:?}", state.by);
+}
+
+#[test]
+fn a_key_without_the_role_is_refused_before_anything_is_appended() {
+    let world = good();
+    let by = By { principal: "dba@example.com", key: &world.dba };
+    let refused = |namespace| by.holds(&world.signers(), namespace, NOW).map_err(|e| e.to_string());
+    assert_eq!(refused(Namespace::Waiver), Ok(()));
+    assert!(refused(Namespace::Signoff).unwrap_err().contains("other roles than signoff@ledger"));
+    let by = By { principal: "ops@example.com", key: &world.dba };
+    assert!(by.holds(&world.signers(), Namespace::Waiver, NOW).unwrap_err().to_string().contains("belongs to dba@example.com"));
+}
