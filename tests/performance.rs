@@ -1,6 +1,8 @@
 //! CE-26 against real copies: equal ones never regress, a dropped index does, an added one improves, and what cannot be
 //! compared is undecided.
 
+#[path = "performance/step.rs"]
+mod step;
 mod support;
 
 use std::collections::BTreeMap;
