@@ -81,6 +81,13 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         }
         session::header(&ui, &connected, &store)?;
         let selection = args.selection();
+        let changes = selection != Selection::Resume
+            && selection.tasks(&connected.config.plan, None)?.iter().any(|task| task.uses.writes_to_target());
+        if changes && args.confirm.is_none() && !std::io::stdin().is_terminal() {
+            // Said now rather than after the first two tasks.
+            let database = &connected.target.identity().database;
+            return Err(CliError::setup(format!("this run changes {database} and nobody is there to confirm it")).hint(format!("add --confirm {database}")));
+        }
         let hooks = Asking { ui, database: connected.target.identity().database.clone(), confirmed: args.confirm.is_some() };
         let clock = Instant::now();
         let actor = super::globals::actor(args.actor.as_deref());
@@ -98,12 +105,24 @@ pub async fn carry_out(
     actor: &str,
     hooks: &dyn Hooks,
 ) -> Result<Finished, CliError> {
+    with_engine(ui, store, connected, actor, hooks, async |mut engine| engine.run(selection).await).await
+}
+
+/// Gives `work` an engine on the connected project; the scratch databases are gone afterwards, however it ends.
+pub async fn with_engine<T>(
+    ui: &Ui,
+    store: &mut Store,
+    connected: &Connected,
+    actor: &str,
+    hooks: &dyn Hooks,
+    work: impl AsyncFnOnce(Engine<'_>) -> Result<T, RunError>,
+) -> Result<T, CliError> {
     // Without fitting client programs there are no backups; CE-20 says so with the reason, so it is not an error here.
     let tools = Tools::find(connected.target.major(), &connected.config.backup).ok();
     let scratch = ScratchPool::new(connected.target.clone(), tools);
     let project = Project { root: connected.root.clone() };
     let terminal = Terminal::new(*ui);
-    let ended = Engine {
+    let engine = Engine {
         config: &connected.config,
         config_bytes: &connected.config_bytes,
         project: &project,
@@ -115,9 +134,8 @@ pub async fn carry_out(
         redactor: &connected.redactor,
         listener: &terminal,
         hooks,
-    }
-    .run(selection)
-    .await;
+    };
+    let ended = work(engine).await;
     if let Err(error) = scratch.close().await {
         ui.note(format!("{:>12} a scratch database could not be dropped: {error}; the next run sweeps it", "Note"));
     }
@@ -174,10 +192,10 @@ pub fn summary(ui: &Ui, connected: &Connected, finished: &Finished, selection: &
 }
 
 /// The hooks of a run that a person started.
-struct Asking {
-    ui: Ui,
-    database: String,
-    confirmed: bool,
+pub(super) struct Asking {
+    pub ui: Ui,
+    pub database: String,
+    pub confirmed: bool,
 }
 
 impl Hooks for Asking {
@@ -189,21 +207,27 @@ impl Hooks for Asking {
         if self.confirmed {
             return Ok(true);
         }
-        if !std::io::stdin().is_terminal() {
-            return Err(RunError::Setup {
-                what: format!("{} changes {} and nobody is there to confirm it", task.id, self.database),
-                hint: format!("ledger run --resume --confirm {}", self.database),
-            });
-        }
-        let prompt = format!("{} will change {}. Type its name to go on: ", task.id, self.database);
-        let _ = write!(std::io::stderr(), "{}", self.ui.err(&prompt, Tone::Strong));
-        let mut typed = String::new();
-        std::io::stdin().read_line(&mut typed).map_err(|source| RunError::Io { what: "the confirmation".into(), source })?;
-        Ok(typed.trim() == self.database)
+        typed_confirmation(&self.ui, task.id.as_str(), &self.database).map(|()| true)
     }
 
     fn after_task<'a>(&'a self, _task: &'a TaskId) -> Local<'a, Result<(), RunError>> {
         Box::pin(async { Ok(()) })
+    }
+}
+
+/// Has the database's name typed before it is changed. Without a terminal, or with another name, nothing is begun.
+pub(super) fn typed_confirmation(ui: &Ui, what: &str, database: &str) -> Result<(), RunError> {
+    let refused = |what: String| RunError::Setup { what, hint: format!("add --confirm {database}") };
+    if !std::io::stdin().is_terminal() {
+        return Err(refused(format!("{what} changes {database} and nobody is there to confirm it")));
+    }
+    let prompt = format!("{what} will change {database}. Type its name to go on: ");
+    let _ = write!(std::io::stderr(), "{}", ui.err(&prompt, Tone::Strong));
+    let mut typed = String::new();
+    std::io::stdin().read_line(&mut typed).map_err(|source| RunError::Io { what: "the confirmation".into(), source })?;
+    match typed.trim() == database {
+        true => Ok(()),
+        false => Err(refused(format!("`{}` is not {database}: nothing was changed", super::ui::inert(typed.trim())))),
     }
 }
 

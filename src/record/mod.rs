@@ -183,6 +183,8 @@ impl Run {
         let mut facts = Facts { rollbacks: self.rollbacks.clone(), waivers: self.waivers.clone(), ..Facts::default() };
         for attempt in &self.attempts {
             match &attempt.result {
+                // A rollback that was cut off may have changed the target: what was established before it is not any more.
+                None if attempt.task.as_str() == read::ROLLBACK => facts.rollbacks.push(attempt.started_seq),
                 None => facts.interrupted.push((attempt.task.clone(), attempt.started_seq)),
                 Some(result) => facts.results.push(crate::domain::verdict::TaskResult {
                     task: attempt.task.clone(),

@@ -11,7 +11,7 @@ use super::select::Selection;
 use super::{RunError, rules, write};
 use crate::chain::Store;
 use crate::config::Config;
-use crate::domain::plan::{Plan, StepKind, Task};
+use crate::domain::plan::{Plan, Priority, StepKind, Task};
 use crate::domain::product::NotedSuite;
 use crate::domain::verdict::{Judgement, task_outcome};
 use crate::domain::{CheckOutcome, Outcome, RunId, TaskId};
@@ -77,9 +77,9 @@ impl Engine<'_> {
         let mut ran = Vec::new();
         for (position, task) in tasks.iter().enumerate() {
             let place = Place { index: position + 1, total: tasks.len() };
-            let interrupted = self.task(&run, task, place).await?;
+            let ended = self.attempt(&run, task, place, Work::Step).await?;
             ran.push(task.id.clone());
-            if interrupted {
+            if ended.interrupted {
                 return Err(RunError::Interrupted);
             }
             self.hooks.after_task(&task.id).await?;
@@ -95,8 +95,20 @@ impl Engine<'_> {
             .ok_or_else(|| RunError::Setup { what: format!("the ledger has no run {run}"), hint: "ledger log shows what it has".into() })
     }
 
-    /// One attempt of one task, from its start to its result; whether it was interrupted.
-    async fn task(&mut self, run: &RunId, task: &Task, place: Place) -> Result<bool, RunError> {
+    /// Rolls the target back to `version`, recorded as an attempt of task ROLLBACK in the latest run (a new one if there is none).
+    /// A run that was signed off is no hindrance: in an emergency the way back counts, and the sign-off becomes stale, as it should.
+    pub async fn roll_back(&mut self, version: &str) -> Result<RolledBack, RunError> {
+        let run = open::latest_or_new(self)?;
+        let task = rollback_task();
+        let ended = self.attempt(&run, &task, Place { index: 1, total: 1 }, Work::RollBack(version)).await?;
+        match ended.interrupted {
+            true => Err(RunError::Interrupted),
+            false => Ok(RolledBack { run, outcome: ended.outcome, seq: ended.seq }),
+        }
+    }
+
+    /// One attempt of one piece of work, from its start to its result.
+    async fn attempt(&mut self, run: &RunId, task: &Task, place: Place, work: Work<'_>) -> Result<Ended, RunError> {
         let history = self.read(run)?;
         let products = history.products();
         let facts = history.facts();
@@ -105,7 +117,11 @@ impl Engine<'_> {
         let parts: Vec<String> = history.parts.iter().map(|part| part.name.clone()).collect();
 
         let noted = noted_suites(&self.config.plan, &history, &task.id);
-        let blocked = match rules::blocked(&self.config.plan, task, &history.judgement(), &products) {
+        let rule = match work {
+            Work::Step => rules::blocked(&self.config.plan, task, &history.judgement(), &products),
+            Work::RollBack(_) => None,
+        };
+        let blocked = match rule {
             Some(why) => Some(why),
             None if task.uses.writes_to_target() && !self.hooks.confirm(task)? => Some("not confirmed".to_owned()),
             None => None,
@@ -143,8 +159,14 @@ impl Engine<'_> {
                     progress: &saying,
                 };
                 log.line(format!("{} {} attempt {attempt} of run {run}", task.id, task.name));
+                let working = async {
+                    match work {
+                        Work::Step => steps::run(&cx, &mut report).await,
+                        Work::RollBack(version) => steps::rollback::target::roll_back(&cx, version, &mut report).await,
+                    }
+                };
                 let ended = tokio::select! {
-                    ended = steps::run(&cx, &mut report) => ended,
+                    ended = working => ended,
                     () = interrupt() => Err(StepError::Interrupted),
                 };
                 if let Err(StepError::Interrupted) = ended {
@@ -168,7 +190,7 @@ impl Engine<'_> {
         self.mirror_log(&log_name, &log.text());
         let seq = self.store.append(write::result(self.actor, run, task, &result))?.seq;
         self.announce(task, place, &outcome, &report, clock.elapsed().as_secs_f64(), seq);
-        Ok(was_interrupted)
+        Ok(Ended { outcome, seq, interrupted: was_interrupted })
     }
 
     /// What the step's report and its end come to. An error is never a pass and never hides a failure found before it.
@@ -228,6 +250,50 @@ impl Engine<'_> {
             unknown,
             checks: report.evidence.len(),
         });
+    }
+}
+
+/// What a rollback of the target came to.
+#[derive(Debug)]
+pub struct RolledBack {
+    pub run: RunId,
+    pub outcome: Outcome,
+    /// The entry of its result.
+    pub seq: u64,
+}
+
+/// What an attempt does.
+#[derive(Clone, Copy)]
+enum Work<'a> {
+    /// The step that the task uses.
+    Step,
+    /// The emergency path to this version, on the target.
+    RollBack(&'a str),
+}
+
+/// How an attempt ended.
+struct Ended {
+    outcome: Outcome,
+    seq: u64,
+    interrupted: bool,
+}
+
+/// The task under which rollbacks of the target are recorded; no plan has it.
+fn rollback_task() -> Task {
+    Task {
+        id: TaskId::new(record::read::ROLLBACK),
+        name: "Rollback of the target".into(),
+        uses: StepKind::Rollback,
+        phase: String::new(),
+        estimate_minutes: 0,
+        priority: Priority::Critical,
+        needs: Vec::new(),
+        roles: Vec::new(),
+        deliverables: Vec::new(),
+        success: Vec::new(),
+        command: Vec::new(),
+        suites: Vec::new(),
+        log: Some("rollback_execution.log".into()),
     }
 }
 

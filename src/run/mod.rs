@@ -15,7 +15,7 @@ pub mod rules;
 pub mod select;
 pub mod write;
 
-pub use engine::{Engine, Finished, Hooks};
+pub use engine::{Engine, Finished, Hooks, RolledBack};
 pub use event::{Event, Listener};
 pub use select::Selection;
 

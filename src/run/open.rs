@@ -47,6 +47,18 @@ pub fn open(engine: &mut Engine<'_>, selection: &Selection) -> Result<Opened, Ru
     Ok(Opened { run, resumed: false })
 }
 
+/// The latest run, open or not, or a new one: a rollback waits for nobody's paperwork.
+pub fn latest_or_new(engine: &mut Engine<'_>) -> Result<RunId, RunError> {
+    let history = record::read::load(engine.store)?;
+    if let Some(first) = history.runs.first() {
+        same_target(&first.target, engine.target.identity())?;
+    }
+    match history.runs.last() {
+        Some(run) => Ok(run.id.clone()),
+        None => open(engine, &Selection::All).map(|opened| opened.run),
+    }
+}
+
 /// Refuses a ledger of another target.
 pub fn same_target(pinned: &Value, identity: &Identity) -> Result<(), RunError> {
     let text = |key: &str| pinned.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();

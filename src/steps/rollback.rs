@@ -8,7 +8,7 @@
 
 mod judge;
 mod script;
-mod target;
+pub mod target;
 mod trial;
 
 use serde_json::{Value, json};
