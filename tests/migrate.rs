@@ -3,3 +3,12 @@
 #[path = "migrate/run.rs"]
 mod run;
 mod support;
+
+#[path = "migrate/day.rs"]
+mod day;
+#[path = "migrate/execute.rs"]
+mod execute;
+#[path = "migrate/rollback.rs"]
+mod rollback;
+#[path = "migrate/scripts.rs"]
+mod scripts;

@@ -7,4 +7,4 @@
 -- fix: do not restore tables from copies, and do not delete by time
 --
 -- After the second way up a witness row is planted in every table where a copy of a row with a new key is accepted; after a second way
--- down each witness is looked for, and every table of the target version must have the rows that it had before it. One row per witness.
+-- down each witness is looked for, and no table may have fewer rows than at the target version plus the new ones. One row per witness.

@@ -1,5 +1,6 @@
 //! The trial in a scratch copy: up, down, up, witnesses, down; what was seen at each stage.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::domain::product::TableState;
@@ -8,7 +9,7 @@ use crate::migrate::revert::{Reverted, revert};
 use crate::migrate::witness::{Witness, is_there, plant};
 use crate::migrate::{ApplyOptions, Migration, MigrationSet, history};
 use crate::pg::catalog::table_states;
-use crate::pg::{Access, Catalog, PgError, Target};
+use crate::pg::{Access, Catalog, PgError, Session, Target};
 use crate::steps::Context;
 
 /// Catalog and data at a moment, our own bookkeeping apart.
@@ -22,6 +23,16 @@ pub struct Looked {
     pub witness: Witness,
     /// `Err`: it could not be looked for, such as when its table is gone.
     pub there: Result<bool, PgError>,
+}
+
+/// Rows by table.
+pub type RowCounts = BTreeMap<String, i64>;
+
+/// Rows by table, at three moments.
+pub struct Counts {
+    pub before_planting: RowCounts,
+    pub before_down: RowCounts,
+    pub after_down: RowCounts,
 }
 
 /// What the trial came to, stage by stage; a stage that was not reached is `None` or empty.
@@ -39,8 +50,8 @@ pub struct Trial {
     pub looked: Vec<Looked>,
     /// Tables without a witness, and why.
     pub without: Vec<(String, String)>,
-    /// Rows before and after the second way down.
-    pub counts: Option<(Vec<TableState>, Vec<TableState>)>,
+    /// Rows of the target version's tables around the second way down.
+    pub counts: Option<Counts>,
 }
 
 impl Trial {
@@ -130,11 +141,12 @@ async fn stages(
 
     let tables: Vec<String> = trial.at_target.iter().flat_map(|at| &at.tables).map(|state| state.table.clone()).collect();
     let planting = copy.session(Access::ReadWrite).await?;
+    let before_planting = row_counts(&planting, &tables).await?;
     let planted = plant(&planting, &tables).await?;
+    let before_down = row_counts(&planting, &tables).await?;
     drop(planting);
     trial.without = planted.without;
     say(format!("{} witness rows planted, down to {target} once more", planted.witnesses.len()));
-    let before = snapshot(cx, copy).await?.tables;
     if !revert(&hands, &back, &options, &mut |_| {}).await.iter().all(Reverted::done) {
         say("the second way down failed".into());
         return Ok(());
@@ -144,8 +156,23 @@ async fn stages(
         let there = is_there(&eyes, &witness).await;
         trial.looked.push(Looked { witness, there });
     }
-    trial.counts = Some((before, snapshot(cx, copy).await?.tables));
+    let after_down = row_counts(&eyes, &tables).await?;
+    trial.counts = Some(Counts { before_planting, before_down, after_down });
     Ok(())
+}
+
+/// Exact counts; a table that is gone has none. The names were quoted by the server.
+async fn row_counts(session: &Session, tables: &[String]) -> Result<RowCounts, PgError> {
+    session.batch("SET row_security = off").await?;
+    let mut counts = RowCounts::new();
+    for table in tables {
+        let exists = session.one("SELECT pg_catalog.to_regclass($1) IS NOT NULL", &[table]).await?;
+        if exists.get(0) {
+            let row = session.one(&format!("SELECT pg_catalog.count(*) FROM ONLY {table}"), &[]).await?;
+            counts.insert(table.clone(), row.get(0));
+        }
+    }
+    Ok(counts)
 }
 
 async fn snapshot(cx: &Context<'_>, copy: &Target) -> Result<Snapshot, PgError> {

@@ -7,7 +7,7 @@ use super::files::pending_or_unknown;
 use crate::checks::ask::Asked;
 use crate::domain::SubjectRow;
 use crate::migrate::rehearse::{Proved, Rehearsal, rehearse};
-use crate::migrate::{Applied, ApplyOptions, Failure};
+use crate::migrate::{Applied, ApplyOptions, Failure, history};
 use crate::pg::{Access, PgError};
 use crate::steps::{Context, StepError, StepReport};
 
@@ -78,7 +78,17 @@ async fn in_copy(cx: &Context<'_>, scripts: &Scripts<'_>, backup: &std::path::Pa
                 log.push_str(&line);
                 log.push('\n');
             };
-            rehearse(&session, scripts.set, &scripts.pending, config.baseline.as_deref(), &options, &mut say).await
+            let baseline = config.baseline.as_deref();
+            let there = history::schema_version(&session, scripts.set.layout, baseline).await?;
+            if there.as_deref() != scripts.state.version() {
+                let shown = |version: Option<&str>| version.unwrap_or("no version").to_owned();
+                return Err(PgError::other(format!(
+                    "the backup is at {}, the target is at {}: run the environment task again",
+                    shown(there.as_deref()),
+                    shown(scripts.state.version())
+                )));
+            }
+            rehearse(&session, scripts.set, &scripts.pending, baseline, &options, &mut say).await
         }
     };
     // What was established stays established; a leftover is found by its lease and dropped later.
