@@ -143,6 +143,11 @@ pub fn short(hex: &str) -> String {
     hex.chars().take(12).collect()
 }
 
+/// Controls, direction overrides and isolates, zero-width characters, line separators.
+pub fn is_deceptive(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
 /// The text with every character made visible that a terminal, a browser or a reader could be fooled by: controls (C0, C1, DEL),
 /// direction overrides and isolates, zero-width characters and line separators become `\u{..}`. Line feeds stay when `lines`.
 pub fn visible(text: &str, lines: bool) -> String {
@@ -151,10 +156,7 @@ pub fn visible(text: &str, lines: bool) -> String {
         match c {
             '\n' if lines => out.push(c),
             '\t' => out.push(' '),
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => {
-                out.push_str(&format!("\\u{{{:x}}}", c as u32));
-            }
-            c if c.is_control() => out.push_str(&format!("\\u{{{:x}}}", c as u32)),
+            c if is_deceptive(c) => out.push_str(&format!("\\u{{{:x}}}", c as u32)),
             c => out.push(c),
         }
     }

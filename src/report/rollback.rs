@@ -24,6 +24,8 @@ pub struct RollbackView {
     /// The one command that does it and records it.
     pub ledger_command: String,
     pub psql_commands: Vec<String>,
+    /// Whether the commands above also mend the history; another tool's history is that tool's to mend.
+    pub own_history: bool,
     pub restore_commands: Vec<String>,
     pub after_commands: Vec<String>,
     pub down: String,
@@ -71,6 +73,10 @@ pub fn rollback(run: &Run) -> RollbackView {
         Some((seq, Product::Rollback(p))) => (Some(seq), Some(p)),
         _ => (None, None),
     };
+    let own_history = match product(run, StepKind::Scripts) {
+        Some((_, Product::Scripts(p))) => p.layout == "plain",
+        _ => false,
+    };
     let judgement = run.judgement();
     let judged = config.plan.task_using(StepKind::Rollback).and_then(|t| judgement.tasks.iter().find(|j| j.task == t.id));
     let dir = config.migrations.dir.display().to_string();
@@ -101,13 +107,18 @@ pub fn rollback(run: &Run) -> RollbackView {
             if target_version.is_empty() { "VERSION".into() } else { shell(&target_version) },
             shell(&database)
         ),
-        psql_commands: steps.iter().filter(|s| !s.no_return).map(|s| psql(&s.file, &s.version)).collect(),
+        psql_commands: steps.iter().filter(|s| !s.no_return).map(|s| psql(&s.file, own_history.then_some(s.version.as_str()))).collect(),
+        own_history,
         restore_commands: backup.map(|b| restore(&database, b)).unwrap_or_default(),
-        after_commands: vec![
-            format!("psql -X -d {} -c 'SELECT version, name FROM ledger.schema_history ORDER BY version'", shell(&database)),
-            "ledger run --only CE-20".replace("CE-20", &task_id(run, StepKind::Environment)),
-            "ledger status".into(),
-        ],
+        after_commands: [
+            own_history
+                .then(|| format!("psql -X -d {} -c 'SELECT version, name FROM ledger.schema_history ORDER BY version'", shell(&database))),
+            Some(format!("ledger run --only {}", shell(&task_id(run, StepKind::Environment)))),
+            Some("ledger status".into()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
         steps,
         database,
         from_version: found.map(|p| p.from_version.clone()).unwrap_or_default(),
@@ -133,10 +144,11 @@ fn task_id(run: &Run, step: StepKind) -> String {
     run.config.plan.task_using(step).map_or_else(|| step.word().to_owned(), |t| t.id.to_string())
 }
 
-/// One down script by hand: in one transaction with the history's row, so that both happen or neither.
-fn psql(file: &str, version: &str) -> String {
-    let forget = format!("DELETE FROM ledger.schema_history WHERE version = {}", literal(version));
-    format!("psql \"$DATABASE_URL\" -X -v ON_ERROR_STOP=1 --single-transaction -f {} -c {}", shell(file), shell(&forget))
+/// One down script by hand: in one transaction with our history's row, where there is one, so that both happen or neither.
+fn psql(file: &str, forget: Option<&str>) -> String {
+    let delete = |version| shell(&format!("DELETE FROM ledger.schema_history WHERE version = {}", literal(version)));
+    let forget = forget.map(|version| format!(" -c {}", delete(version))).unwrap_or_default();
+    format!("psql \"$DATABASE_URL\" -X -v ON_ERROR_STOP=1 --single-transaction -f {}{forget}", shell(file))
 }
 
 /// The backup into a new database beside the old one, then the names exchanged: the damaged one is kept.
