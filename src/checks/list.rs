@@ -43,7 +43,31 @@ const EXECUTE: &[&str] = &[
 ];
 
 /// CE-23.
-const ROW_SECURITY: &[&str] = &[];
+const ROW_SECURITY: &[&str] = &[
+    include_str!("../../queries/row-security/rls-enabled.sql"),
+    include_str!("../../queries/row-security/rls-forced.sql"),
+    include_str!("../../queries/row-security/rls-policies-per-command.sql"),
+    include_str!("../../queries/row-security/rls-no-tautology.sql"),
+    include_str!("../../queries/row-security/rls-write-check.sql"),
+    include_str!("../../queries/row-security/rls-policy-without-rls.sql"),
+    include_str!("../../queries/row-security/rls-application-role-bypass.sql"),
+    include_str!("../../queries/row-security/rls-application-role-owner.sql"),
+    include_str!("../../queries/row-security/rls-dangerous-grants.sql"),
+    include_str!("../../queries/row-security/rls-default-privileges.sql"),
+    include_str!("../../queries/row-security/rls-view-invoker.sql"),
+    include_str!("../../queries/row-security/rls-snapshot-exposed.sql"),
+    include_str!("../../queries/row-security/rls-partition-covered.sql"),
+    include_str!("../../queries/row-security/rls-definer-search-path.sql"),
+    include_str!("../../queries/row-security/rls-definer-reachable.sql"),
+    include_str!("../../queries/row-security/rls-session-function-volatility.sql"),
+    include_str!("../../queries/row-security/rls-leakproof.sql"),
+    include_str!("../../queries/row-security/rls-identity-trusted.sql"),
+    include_str!("../../queries/row-security/rls-isolation.sql"),
+    include_str!("../../queries/row-security/rls-isolation-no-context.sql"),
+    include_str!("../../queries/row-security/rls-isolation-existing-rows.sql"),
+    include_str!("../../queries/row-security/rls-policy-error.sql"),
+    include_str!("../../queries/row-security/isolation-tests.sql"),
+];
 
 /// CE-24.
 const FOREIGN_KEYS: &[&str] = &[

@@ -1,0 +1,12 @@
+-- code: isolation-tests
+-- title: The team's own isolation tests pass
+-- step: row-security
+-- severity: critical
+-- min-subjects: 1
+-- kind: probe
+-- when-none: not-applicable
+-- why: the team knows which access must be refused in its application
+-- fix: see the test's own `why` and `fix`
+--
+-- Each check file of step row-security in the folders that [checks] names is run against the scratch copy, in a transaction of its own
+-- that is rolled back, as the role and with the settings its header gives. Its subject here is the test.

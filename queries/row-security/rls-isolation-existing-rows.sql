@@ -1,0 +1,11 @@
+-- code: rls-isolation-existing-rows
+-- title: A new tenant sees none of the rows that were there before
+-- step: row-security
+-- severity: medium
+-- min-subjects: 1
+-- kind: probe
+-- when-none: not-applicable
+-- why: rows without a tenant, or opened by a flag or a fixed value in a policy, are read by every tenant
+-- fix: give every row a tenant; if the rows are meant for everybody, accept the finding
+--
+-- The member of A, a tenant that did not exist before, counts the rows it sees in each table: one, its own.

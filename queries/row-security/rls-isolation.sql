@@ -1,0 +1,14 @@
+-- code: rls-isolation
+-- title: No tenant reads, writes or takes over another tenant's rows
+-- step: row-security
+-- severity: critical
+-- min-subjects: 1
+-- kind: probe
+-- why: row security can be on, forced and full of policies and still show everything; only trying decides
+-- fix: mend the policy of the command named, then run again; the statement is in the detail
+--
+-- In a scratch copy of the migrated database two tenants, A and B, are given a row in every table. On connections of their own, as
+-- each application role, a member of A and a stranger try: SELECT; INSERT of a row of B; UPDATE and DELETE of B's row, by key and
+-- without a WHERE; handing A's row to B and to nobody; ON CONFLICT DO UPDATE under B's key. Each statement stands in a savepoint,
+-- deferred constraints are made immediate, and the connecting role, which bypasses row security, counts what really happened.
+-- A refusal counts only if A's own row is admitted (or nothing is granted at all); what could not be shown is undecided.

@@ -1,0 +1,10 @@
+-- code: rls-policy-error
+-- title: The policies of every tenant table can be evaluated
+-- step: row-security
+-- severity: high
+-- min-subjects: 1
+-- kind: probe
+-- why: a policy that recurses (42P17) or raises makes the table unusable for every tenant
+-- fix: break the recursion with a SECURITY DEFINER function that has a fixed search_path
+--
+-- A member of A reads its own row in the scratch copy; any SQLSTATE but 42501 is a finding.

@@ -1,0 +1,262 @@
+//! How a session says who it is: settings and claims read out of policies and function bodies, and what each is compared with.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use regex_lite::Regex;
+use serde::Serialize;
+
+use super::shape::Shape;
+
+/// A setting, or a claim inside a setting that holds a JSON object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Source {
+    pub setting: String,
+    /// Path of the claim; empty: the setting's value itself.
+    pub claim: Vec<String>,
+}
+
+impl Source {
+    /// `request.jwt.claims→app_metadata→tenant_id`.
+    pub fn shown(&self) -> String {
+        std::iter::once(&self.setting).chain(&self.claim).cloned().collect::<Vec<_>>().join("→")
+    }
+
+    /// The last word of the name: what the value is called.
+    pub fn word(&self) -> &str {
+        self.claim.last().map_or_else(|| self.setting.rsplit('.').next().unwrap_or_default(), String::as_str)
+    }
+}
+
+/// `column = <identity>`, found in the policy of a table (or, without a table, in a function body).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Comparison {
+    pub table: Option<i64>,
+    pub column: String,
+    pub source: Source,
+}
+
+/// What the texts say.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    pub sources: BTreeSet<Source>,
+    pub comparisons: BTreeSet<Comparison>,
+    /// The role's own name decides (`current_user` or `session_user` in a policy).
+    pub by_role: bool,
+}
+
+#[allow(clippy::unwrap_used, reason = "constant patterns; a test compiles each")]
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).unwrap()
+}
+
+static SETTING: LazyLock<Regex> = LazyLock::new(|| pattern(r"current_setting\(\s*'([^']+)'"));
+static CALL: LazyLock<Regex> = LazyLock::new(|| pattern(r#"([A-Za-z_][\w$]*(?:\.[A-Za-z_][\w$]*)?)\(\s*\)"#));
+static CHAIN: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^[^;']{0,60}?('(?:::text)?\s*,\s*true\s*\))?[^;'=]{0,60}?((?:->>?\s*'[^']+'(?:::text)?[\s)]*)+)"));
+static PATH: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[^;'=]{0,40}?#>>?\s*'\{([^}']+)\}'"));
+static STEP: LazyLock<Regex> = LazyLock::new(|| pattern(r"->>?\s*'([^']+)'"));
+static JSON: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[^;=]{0,60}?::\s*jsonb?\b"));
+/// `column = …(` up to the first call on the right.
+static RIGHT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?i)([A-Za-z_][\w$]*)\)?(?:::[\w. ]+?)?\s*=\s*(?:ANY\s*)?[\s(]*(?:SELECT\s+)?[\s(]*(?:(?:NULLIF|COALESCE)\s*[\s(]*)*([A-Za-z_][\w$.]*)\s*\(\s*(?:'([^']+)')?"#,
+    )
+});
+/// `…() = column` and `(…)::type = column`.
+static LEFT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?i)([A-Za-z_][\w$.]*)\(\s*(?:'([^']+)'(?:::text)?)?(?:\s*,\s*true)?\s*\)(?:\s+AS\s+\w+)?(?:\s*,\s*''(?:::text)?)?[\s)]*(?:::[\w ]+?)?[\s)]*=\s*\(?(?:[A-Za-z_][\w$]*\.)?([A-Za-z_][\w$]*)\b"#,
+    )
+});
+
+/// Reads every policy and function.
+pub fn find(shape: &Shape) -> Found {
+    let functions = function_sources(shape);
+    let mut found = Found::default();
+    let mut read = |text: &str, table: Option<i64>| {
+        for (_, source) in occurrences(text, &functions) {
+            found.sources.insert(source);
+        }
+        compare(text, table, &functions, &mut found.comparisons);
+    };
+    for policy in &shape.policies {
+        for text in [&policy.using, &policy.check].into_iter().flatten() {
+            read(text, Some(policy.table));
+        }
+    }
+    for function in &shape.functions {
+        read(&function.body, None);
+    }
+    found.by_role = shape
+        .policies
+        .iter()
+        .flat_map(|policy| [&policy.using, &policy.check])
+        .flatten()
+        .any(|text| text.contains("CURRENT_USER") || text.contains("SESSION_USER"));
+    found
+}
+
+/// Sources by function name (with and without schema). A function that returns the whole object has a source without a path
+/// whose claim is found where it is called.
+type Functions = BTreeMap<String, Vec<(Source, bool)>>;
+
+fn function_sources(shape: &Shape) -> Functions {
+    let mut functions = Functions::new();
+    // Twice: a function may read its claim through another one.
+    for _ in 0..2 {
+        for function in &shape.functions {
+            let mut sources: Vec<(Source, bool)> = Vec::new();
+            for (rest, source) in occurrences(&function.body, &functions) {
+                let whole =
+                    source.claim.is_empty() && (JSON.is_match(rest) || functions.values().flatten().any(|(s, w)| *w && *s == source));
+                sources.push((source, whole));
+            }
+            // A body that reads a claim names the setting as a whole nowhere else.
+            let with_claim: BTreeSet<String> =
+                sources.iter().filter(|(s, _)| !s.claim.is_empty()).map(|(s, _)| s.setting.clone()).collect();
+            sources.retain(|(s, _)| !s.claim.is_empty() || !with_claim.contains(&s.setting));
+            sources.dedup();
+            if !sources.is_empty() {
+                let bare = function.name.rsplit('.').next().unwrap_or_default().to_owned();
+                functions.insert(function.name.clone(), sources.clone());
+                functions.insert(bare, sources);
+            }
+        }
+    }
+    functions
+}
+
+/// Every place where a text reads an identity: the rest of the text after it, and the source.
+fn occurrences<'t>(text: &'t str, functions: &Functions) -> Vec<(&'t str, Source)> {
+    let mut found = Vec::new();
+    for hit in SETTING.captures_iter(text) {
+        let (Some(whole), Some(name)) = (hit.get(0), hit.get(1)) else { continue };
+        if !name.as_str().contains('.') {
+            continue; // a built-in setting
+        }
+        let rest = until_next(&text[whole.end()..]);
+        found.push((rest, Source { setting: name.as_str().to_owned(), claim: claim_after(rest) }));
+    }
+    for hit in CALL.captures_iter(text) {
+        let (Some(whole), Some(name)) = (hit.get(0), hit.get(1)) else { continue };
+        let Some(sources) = functions.get(name.as_str()) else { continue };
+        let rest = until_next(&text[whole.end()..]);
+        for (source, object) in sources {
+            let claim = if *object && source.claim.is_empty() { claim_after(rest) } else { source.claim.clone() };
+            found.push((rest, Source { setting: source.setting.clone(), claim }));
+        }
+    }
+    found
+}
+
+fn until_next(rest: &str) -> &str {
+    let end = rest.find("current_setting").unwrap_or(rest.len());
+    &rest[..end]
+}
+
+fn claim_after(rest: &str) -> Vec<String> {
+    if let Some(path) = PATH.captures(rest).and_then(|hit| hit.get(1)) {
+        return path.as_str().split(',').map(|step| step.trim().to_owned()).collect();
+    }
+    let Some(chain) = CHAIN.captures(rest).and_then(|hit| hit.get(2)) else { return Vec::new() };
+    STEP.captures_iter(chain.as_str()).filter_map(|hit| hit.get(1)).map(|step| step.as_str().to_owned()).collect()
+}
+
+fn compare(text: &str, table: Option<i64>, functions: &Functions, into: &mut BTreeSet<Comparison>) {
+    let mut add = |column: &str, callee: &str, argument: Option<&str>, rest: &str| {
+        let sources: Vec<Source> = match (callee.trim_start_matches("pg_catalog."), argument) {
+            ("current_setting", Some(setting)) if setting.contains('.') => {
+                vec![Source { setting: setting.to_owned(), claim: claim_after(until_next(rest)) }]
+            }
+            _ => functions
+                .get(callee)
+                .into_iter()
+                .flatten()
+                .map(|(source, object)| match *object && source.claim.is_empty() {
+                    true => Source { setting: source.setting.clone(), claim: claim_after(until_next(rest)) },
+                    false => source.clone(),
+                })
+                .collect(),
+        };
+        for source in sources {
+            into.insert(Comparison { table, column: column.to_owned(), source });
+        }
+    };
+    // Matches may overlap (`a = f() AND f() = b`), so each search starts one byte on.
+    for (regex, column, callee, argument) in [(&RIGHT, 1, 2, 3), (&LEFT, 3, 1, 2)] {
+        for hit in regex.captures_iter(text) {
+            let (Some(whole), Some(column), Some(callee)) = (hit.get(0), hit.get(column), hit.get(callee)) else { continue };
+            let rest = match regex.as_str() == RIGHT.as_str() {
+                true => &text[whole.end()..],
+                false => "",
+            };
+            add(column.as_str(), callee.as_str(), hit.get(argument).map(|m| m.as_str()), rest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::row_security::shape::{Function, Policy};
+
+    fn shape(policies: &[&str], functions: &[(&str, &str)]) -> Shape {
+        Shape {
+            tables: Vec::new(),
+            keys: Vec::new(),
+            policies: policies
+                .iter()
+                .map(|text| Policy {
+                    table: 1,
+                    name: "p".into(),
+                    command: "*".into(),
+                    permissive: true,
+                    everyone: true,
+                    roles: Vec::new(),
+                    using: Some((*text).to_owned()),
+                    check: None,
+                })
+                .collect(),
+            functions: functions.iter().map(|(name, body)| Function { name: (*name).into(), body: (*body).into() }).collect(),
+            grantees: Vec::new(),
+        }
+    }
+
+    fn compared(shape: &Shape) -> Vec<(String, String)> {
+        find(shape).comparisons.iter().map(|c| (c.column.clone(), c.source.shown())).collect()
+    }
+
+    #[test]
+    fn a_setting_behind_nullif_is_compared_with_its_column() {
+        let shape = shape(&["(tenant_id = (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid)"], &[]);
+        assert_eq!(compared(&shape), [("tenant_id".into(), "app.tenant_id".into())]);
+    }
+
+    #[test]
+    fn a_claim_read_by_a_function_belongs_to_its_callers() {
+        let shape = shape(
+            &["(( SELECT auth.uid() AS uid) = user_id)"],
+            &[(
+                "auth.uid",
+                "select coalesce(nullif(current_setting('request.jwt.claim.sub', true), ''),
+                 (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'))::uuid",
+            )],
+        );
+        assert_eq!(
+            compared(&shape),
+            [("user_id".into(), "request.jwt.claim.sub".into()), ("user_id".into(), "request.jwt.claims→sub".into())]
+        );
+    }
+
+    #[test]
+    fn a_claim_of_a_function_that_returns_all_claims_has_its_path() {
+        let shape = shape(
+            &["(tenant_id = (((auth.jwt() -> 'app_metadata'::text) ->> 'tenant_id'::text))::uuid)"],
+            &[("auth.jwt", "select nullif(current_setting('request.jwt.claims', true), '')::jsonb")],
+        );
+        let found = find(&shape);
+        assert!(found.sources.iter().any(|s| s.shown() == "request.jwt.claims→app_metadata→tenant_id"), "{:?}", found.sources);
+        assert_eq!(compared(&shape), [("tenant_id".into(), "request.jwt.claims→app_metadata→tenant_id".into())]);
+    }
+}

@@ -1,0 +1,358 @@
+//! CE-23: no tenant reads or writes another's rows.
+//!
+//! 1. The tenant model: tenants, columns, keys, identity, roles; found, printed, recorded.
+//! 2. Coverage: query checks on the target, read-only.
+//! 3. The team's own tests, on a scratch copy of the migrated database whose catalog equals the target's.
+//! 4. Two worlds are committed in that copy, and the isolation matrix is tried for real.
+//! 5. Papers: coverage report, isolation proof, test results.
+
+pub mod context;
+pub mod identity;
+pub mod matrix;
+pub mod model;
+pub mod own_tests;
+pub mod papers;
+pub mod shape;
+pub mod value;
+pub mod world;
+
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use self::matrix::{Cell, Matrix};
+use self::model::Model;
+use self::own_tests::TestRun;
+use self::shape::Shape;
+use self::world::Worlds;
+use super::{Context, StepError, StepReport, suite};
+use crate::checks::ask::{Asked, ask};
+use crate::checks::{Check, Kind, find, list};
+use crate::config::Tenancy;
+use crate::domain::plan::StepKind;
+use crate::domain::product::{CellVerdict, IsolationCell, RowSecurityProduct, SuiteResult};
+use crate::domain::{Evidence, Product, SubjectRow};
+use crate::pg::{Access, Catalog, PgError, Session, Target};
+
+const TARGET: &str = "target";
+const COPY: &str = "scratch:post-migration";
+const PROBES: [&str; 4] = ["rls-isolation", "rls-isolation-no-context", "rls-isolation-existing-rows", "rls-policy-error"];
+
+/// Examines the target's coverage and a copy's isolation; the target is only read.
+pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepError> {
+    let session = cx.target.session_with(Access::ReadOnly, 60_000, 5_000).await?;
+    let shape = Shape::read(&session).await?;
+    let model = Model::find(&shape, &cx.config.tenancy);
+    let model_json = model.to_json(&shape);
+    cx.log.line(describe(&shape, &model, &model_json));
+
+    let parameters = parameters(&shape, &model);
+    report.evidence = coverage(&session, &parameters, &|text| cx.progress.say(text)).await;
+    for evidence in &report.evidence {
+        cx.log.line(format!("{}: {}", evidence.check, evidence.outcome));
+    }
+
+    let tests = own_tests::declared(&cx.project.root, &cx.config.checks.folders);
+    let asked_tests = Asked::now();
+    let mut runs: Vec<TestRun> = Vec::new();
+    let copied = copy(cx, &session).await;
+    let isolation = match &copied {
+        Err(why) => {
+            cx.log.line(format!("no scratch copy: {why}"));
+            Isolation::unanswered(why)
+        }
+        Ok(db) => {
+            // Before the worlds are built: a test counts the rows it knows.
+            for test in &tests {
+                cx.progress.say(&format!("test {}", test.file));
+                runs.push(own_tests::run(db.target(), test).await);
+            }
+            let isolation = isolate(db.target(), &cx.config.tenancy, &|text| cx.progress.say(text)).await;
+            match isolation {
+                Ok(isolation) => isolation,
+                Err(error) => Isolation::unanswered(&format!("the probe could not go on: {error}")),
+            }
+        }
+    };
+    if let Ok(db) = copied
+        && let Err(error) = cx.scratch.drop_db(db).await
+    {
+        cx.log.line(format!("the scratch copy could not be dropped: {error}"));
+    }
+    for line in &isolation.lines {
+        cx.log.line(line);
+    }
+    report.evidence.extend(isolation.evidence.iter().cloned());
+    if let (Some(check), false) = (find("isolation-tests"), tests.is_empty()) {
+        report.evidence.push(match runs.is_empty() {
+            true => asked_tests.unanswered(check, COPY, Value::Null, "no scratch copy to run them on"),
+            false => asked_tests.answered(check, COPY, Value::Null, runs.iter().map(TestRun::subject).collect()),
+        });
+    }
+    for run in &runs {
+        cx.log.line(format!("test {}: {}", run.name, run.outcome));
+    }
+
+    let mut product = product(&model_json, &isolation, &runs, tests.len());
+    // Suites that the task declares, each counted from its JUnit file.
+    let suites = suite::run_declared(cx, report).await;
+    if let Ok(suites) = &suites {
+        product.suites.extend(suites.iter().cloned());
+    }
+    report.headline = papers::headline(&product);
+    report.attach("rls_coverage_report.md", "text/markdown", papers::coverage(&report.evidence, &model_json, &report.headline));
+    report.attach_json("cross_tenant_isolation_proof.json", &papers::proof(&product, &isolation));
+    report.attach_json("gate1_test_results.json", &papers::tests(&runs, tests.len(), &report.evidence));
+    report.product = Some(Product::RowSecurity(product));
+    suites.map(|_| ())
+}
+
+/// What the query checks are asked with.
+pub fn parameters(shape: &Shape, model: &Model) -> Value {
+    let mut tables: Vec<String> = model.tables.iter().filter_map(|scoped| shape.table(scoped.oid)).map(|table| table.sql.clone()).collect();
+    tables.extend(model.missing.iter().cloned());
+    tables.sort();
+    json!({ "tables": tables, "roles": model.roles })
+}
+
+/// Asks every query check of this step.
+pub async fn coverage(session: &Session, parameters: &Value, say: &dyn Fn(&str)) -> Vec<Evidence> {
+    let mut evidence = Vec::new();
+    for check in list::of_step(StepKind::RowSecurity).filter(|check| check.kind == Kind::Query) {
+        say(check.code.as_str());
+        evidence.push(ask(session, check, parameters.clone(), TARGET).await);
+    }
+    evidence
+}
+
+/// A scratch copy of the migrated database, proven equal to it.
+async fn copy(cx: &Context<'_>, session: &Session) -> Result<crate::pg::ScratchDb, String> {
+    let backup = cx.execution().and_then(|execution| execution.backup.as_ref());
+    let backup = backup.ok_or("there is no post-migration backup to make a copy of")?;
+    let file = cx.project.path(Path::new(&backup.file));
+    cx.progress.say("scratch copy");
+    let (db, _) = cx.scratch.copy_of(&file, "row-security").await.map_err(|error| error.to_string())?;
+    match same_catalog(session, db.target(), &cx.config.backup.exclude_schemas).await {
+        Ok(None) => {
+            cx.log.line(format!("scratch copy {}: its catalog equals the target's", db.target().identity().database));
+            Ok(db)
+        }
+        Ok(Some(difference)) => {
+            let _ = cx.scratch.drop_db(db).await;
+            Err(format!("the copy's catalog differs from the target's: {difference}"))
+        }
+        Err(error) => {
+            let _ = cx.scratch.drop_db(db).await;
+            Err(format!("the copy cannot be compared with the target: {error}"))
+        }
+    }
+}
+
+async fn same_catalog(session: &Session, copy: &Target, excluded: &[String]) -> Result<Option<String>, PgError> {
+    let here = Catalog::read(session, excluded).await?.as_dumped();
+    let there = Catalog::read(&copy.session(Access::ReadOnly).await?, excluded).await?.as_dumped();
+    let differences = here.diff(&there);
+    Ok(differences.first().map(|first| format!("{} differences, the first: {first}", differences.len())))
+}
+
+/// What the probe came to.
+#[derive(Debug, Default)]
+pub struct Isolation {
+    pub cells: Vec<Cell>,
+    pub evidence: Vec<Evidence>,
+    /// For the log.
+    pub lines: Vec<String>,
+    pub replica: bool,
+    pub connected_as: String,
+    pub duration_us: i64,
+    /// Tables in the order of the model.
+    pub tables: Vec<String>,
+}
+
+impl Isolation {
+    fn unanswered(why: &str) -> Self {
+        let evidence =
+            PROBES.iter().filter_map(|code| find(code)).map(|check| Asked::now().unanswered(check, COPY, Value::Null, why)).collect();
+        Self { evidence, lines: vec![format!("isolation: unknown: {why}")], ..Self::default() }
+    }
+}
+
+/// Builds the worlds in a scratch database (it is changed for good) and tries the matrix.
+pub async fn isolate(scratch: &Target, stated: &Tenancy, say: &dyn Fn(&str)) -> Result<Isolation, PgError> {
+    let clock = Instant::now();
+    let asked: Vec<(&Check, Asked)> = PROBES.iter().filter_map(|code| find(code)).map(|check| (check, Asked::now())).collect();
+    let session = scratch.session_with(Access::ReadWrite, 30_000, 5_000).await?;
+    let connected_as = scratch.spec().user().to_owned();
+    if !matrix::sees_the_truth(&session).await? {
+        return Ok(Isolation::unanswered(&format!(
+            "{connected_as} does not bypass row security, so it cannot count what really happened; connect as a role with BYPASSRLS or a superuser"
+        )));
+    }
+    let shape = Shape::read(&session).await?;
+    let model = Model::find(&shape, stated);
+    say("two worlds");
+    let worlds = Worlds::build(&session, &shape, &model).await?;
+    drop(session);
+    let built = clock.elapsed();
+    let matrix = Matrix::probe(scratch, &shape, &model, &worlds, say).await?;
+    let tables: Vec<String> = model.tables.iter().filter_map(|scoped| shape.table(scoped.oid)).map(|table| table.sql.clone()).collect();
+    let duration_us = i64::try_from(clock.elapsed().as_micros()).unwrap_or(i64::MAX);
+    let parameters = json!({ "contexts": context::CONTEXTS.map(context::Context::word), "roles": model.roles, "replica": worlds.replica });
+    let evidence = asked
+        .into_iter()
+        .map(|(check, asked)| {
+            let rows = match check.code.as_str() {
+                "rls-isolation" => verdicts(&tables, &model.missing, &matrix, false),
+                "rls-isolation-no-context" => verdicts(&tables, &model.missing, &matrix, true),
+                "rls-isolation-existing-rows" => existing(&matrix),
+                _ => raising(&tables, &matrix),
+            };
+            asked.answered(check, COPY, parameters.clone(), rows)
+        })
+        .collect();
+    let unseeded = worlds.unseeded.len();
+    let mut lines = vec![format!(
+        "probe: {} cells on {} tables, connected as {connected_as}, worlds built in {} ms{}, {} tables without rows, {} ms in all",
+        matrix.cells.len(),
+        tables.len(),
+        built.as_millis(),
+        if worlds.replica { " in replica mode" } else { " without replica mode" },
+        unseeded,
+        clock.elapsed().as_millis()
+    )];
+    lines.extend(worlds.unseeded.iter().filter_map(|(oid, why)| Some(format!("{}: {why}", shape.table(*oid)?.sql))));
+    Ok(Isolation { cells: matrix.cells, evidence, lines, replica: worlds.replica, connected_as, duration_us, tables })
+}
+
+/// One row per table: its cells in (or outside) the contexts without a tenant.
+fn verdicts(tables: &[String], missing: &[String], matrix: &Matrix, without: bool) -> Vec<SubjectRow> {
+    let mut rows: Vec<SubjectRow> = tables
+        .iter()
+        .map(|table| {
+            // What could not be decided for any context stands in a cell of its own and counts in both questions.
+            let cells: Vec<&Cell> = matrix
+                .cells
+                .iter()
+                .filter(|c| c.cell.table == *table && (c.role.is_empty() || c.context.is_without() == without))
+                .collect();
+            verdict(table, &cells)
+        })
+        .collect();
+    rows.extend(missing.iter().map(|table| SubjectRow::undecided(table, "isolated", "the table does not exist")));
+    rows
+}
+
+fn verdict(table: &str, cells: &[&Cell]) -> SubjectRow {
+    let of = |verdict: CellVerdict| cells.iter().filter(move |cell| cell.cell.verdict == verdict);
+    let said = |cell: &Cell| format!("{} as {}: {}", cell.cell.command, cell.cell.context, cell.cell.why);
+    let detail = |wanted: CellVerdict| {
+        let cells: Vec<Value> = of(wanted)
+            .map(|cell| json!({ "command": cell.cell.command, "context": cell.cell.context, "why": cell.cell.why, "statement": cell.statement }))
+            .collect();
+        json!({ "cells": cells })
+    };
+    if let Some(first) = of(CellVerdict::Leak).next() {
+        let more = of(CellVerdict::Leak).count() - 1;
+        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        return SubjectRow::new(table, false, "isolated", format!("LEAK: {}{more}", said(first))).with_detail(detail(CellVerdict::Leak));
+    }
+    if let Some(first) = of(CellVerdict::Undecided).next() {
+        return SubjectRow::undecided(table, "isolated", said(first)).with_detail(detail(CellVerdict::Undecided));
+    }
+    if cells.is_empty() {
+        return SubjectRow::undecided(table, "isolated", "no cell was probed");
+    }
+    let (isolated, denied) = (of(CellVerdict::Isolated).count(), of(CellVerdict::Denied).count());
+    SubjectRow::new(table, true, "isolated", format!("{isolated} cells isolated, {denied} denied"))
+}
+
+fn existing(matrix: &Matrix) -> Vec<SubjectRow> {
+    let mut tables: Vec<&String> = matrix.counted.iter().collect();
+    tables.sort();
+    tables.dedup();
+    tables
+        .into_iter()
+        .map(|table| {
+            let most = matrix.existing.iter().filter(|(name, ..)| name == table).max_by_key(|(_, _, rows, _)| *rows);
+            match most {
+                Some((_, role, rows, without)) => SubjectRow::new(
+                    table,
+                    false,
+                    "0 rows but its own",
+                    format!("{rows} rows visible to a new tenant as {role}, {without} rows without a tenant"),
+                ),
+                None => SubjectRow::new(table, true, "0 rows but its own", "0"),
+            }
+        })
+        .collect()
+}
+
+fn raising(tables: &[String], matrix: &Matrix) -> Vec<SubjectRow> {
+    tables
+        .iter()
+        .map(|table| match matrix.raising.iter().find(|(name, ..)| name == table) {
+            Some((_, role, state)) => SubjectRow::new(table, false, "evaluated", format!("SELECT as {role} raises {state}")),
+            None if matrix.cells.iter().any(|cell| cell.cell.table == *table && !cell.role.is_empty()) => {
+                SubjectRow::new(table, true, "evaluated", "evaluated")
+            }
+            None => SubjectRow::undecided(table, "evaluated", "not probed"),
+        })
+        .collect()
+}
+
+fn product(model: &Value, isolation: &Isolation, runs: &[TestRun], declared: usize) -> RowSecurityProduct {
+    let cells: Vec<IsolationCell> = isolation.cells.iter().map(|cell| cell.cell.clone()).collect();
+    let has = |table: &String, verdict: CellVerdict| cells.iter().any(|cell| cell.table == *table && cell.verdict == verdict);
+    let names = model["tables"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let missing = model["missing"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let all: Vec<String> = names
+        .iter()
+        .filter_map(|table| table["table"].as_str())
+        .chain(missing.iter().filter_map(Value::as_str))
+        .map(str::to_owned)
+        .collect();
+    let leaking: Vec<String> = all.iter().filter(|table| has(table, CellVerdict::Leak)).cloned().collect();
+    let open = |table: &&String| has(table, CellVerdict::Undecided) || !cells.iter().any(|cell| cell.table == **table);
+    let undecided: Vec<String> = all.iter().filter(|table| !leaking.contains(table)).filter(open).cloned().collect();
+    let isolated: Vec<String> = all.iter().filter(|table| !leaking.contains(table) && !undecided.contains(table)).cloned().collect();
+    let count = |wanted: fn(&SubjectRow) -> bool| runs.iter().map(TestRun::subject).filter(|row| wanted(row)).count() as u64;
+    let suites = match declared {
+        0 => Vec::new(),
+        declared => vec![SuiteResult {
+            name: "isolation-tests".into(),
+            total: declared as u64,
+            passed: count(|row| row.ok == Some(true)),
+            failed: count(|row| row.ok == Some(false)),
+            skipped: declared as u64 - count(|row| row.ok.is_some()),
+        }],
+    };
+    RowSecurityProduct { model: model.clone(), cells, isolated, leaking, undecided, total: all.len() as u64, suites }
+}
+
+fn describe(shape: &Shape, model: &Model, json: &Value) -> String {
+    let mut lines = vec![format!(
+        "tenant model: root {}, columns {}, roles {}, {} tables{}",
+        json["root"].as_str().unwrap_or("not found"),
+        model.columns.iter().cloned().collect::<Vec<_>>().join(", "),
+        model.roles.join(", "),
+        model.tables.len(),
+        if model.stated.is_empty() { String::new() } else { format!(" (stated: {})", model.stated.join(", ")) }
+    )];
+    for identity in json["identity"].as_array().map(Vec::as_slice).unwrap_or_default() {
+        lines.push(format!(
+            "identity: {} is {}",
+            identity["source"].as_str().unwrap_or_default(),
+            identity["means"].as_str().unwrap_or_default()
+        ));
+    }
+    for table in json["tables"].as_array().map(Vec::as_slice).unwrap_or_default() {
+        let belongs = match table["belongs"].as_str() {
+            Some(text) => text.to_owned(),
+            None => format!("by {}", table["belongs"]),
+        };
+        lines.push(format!("table {}: {belongs}", table["table"].as_str().unwrap_or_default()));
+    }
+    lines.push(format!("{} tables in the database, {} policies", shape.tables.len(), shape.policies.len()));
+    lines.join("\n")
+}

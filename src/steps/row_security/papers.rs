@@ -1,0 +1,118 @@
+//! What the step hands to people: coverage report, isolation proof, test results.
+
+use serde_json::{Value, json};
+
+use super::Isolation;
+use super::own_tests::TestRun;
+use crate::domain::Evidence;
+use crate::domain::product::{CellVerdict, RowSecurityProduct};
+use crate::steps::paper;
+
+/// `14 of 14 tables isolated, 7 of 7 tests`.
+pub fn headline(product: &RowSecurityProduct) -> String {
+    let mut headline = format!("{} of {} tables isolated", product.isolated.len(), product.total);
+    if !product.leaking.is_empty() {
+        headline.push_str(&format!(", {} leaking", product.leaking.len()));
+    }
+    if !product.undecided.is_empty() {
+        headline.push_str(&format!(", {} undecided", product.undecided.len()));
+    }
+    for suite in &product.suites {
+        headline.push_str(&format!(", {} of {} tests", suite.passed, suite.total));
+    }
+    headline
+}
+
+/// `rls_coverage_report.md`.
+pub fn coverage(evidence: &[Evidence], model: &Value, headline: &str) -> String {
+    let mut out = format!("# Row security coverage\n\n{headline}\n\n## Tenant model\n\n");
+    let text = |value: &Value| value.as_str().unwrap_or("not found").to_owned();
+    out.push_str(&format!("Tenants: {}. Roles: {}.\n\n", paper::cell(&text(&model["root"])), paper::cell(&list(&model["roles"]))));
+    let identity = model["identity"].as_array().map(Vec::as_slice).unwrap_or_default();
+    out.push_str(&paper::table(&["Identity", "Means"], identity.iter().map(|i| vec![text(&i["source"]).into(), text(&i["means"]).into()])));
+    out.push('\n');
+    let tables = model["tables"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let belongs = |table: &Value| match table["belongs"].as_str() {
+        Some(text) => text.to_owned(),
+        None => match list(&table["belongs"]["through"]) {
+            through if through.is_empty() => list(&table["belongs"]["columns"]),
+            through => format!("{} → {through}", list(&table["belongs"]["columns"])),
+        },
+    };
+    let answer = |code: &str, table: &str| {
+        let row = evidence.iter().filter(|e| e.check.as_str() == code).flat_map(|e| &e.rows).find(|row| row.subject == table);
+        match row.map(|row| (row.ok, row.observed.as_str())) {
+            None => "not examined".to_owned(),
+            Some((Some(true), _)) => "yes".to_owned(),
+            Some((Some(false), observed)) => format!("NO: {observed}"),
+            Some((None, why)) => format!("undecided: {why}"),
+        }
+    };
+    out.push_str(&paper::table(
+        &["Table", "Belongs to a tenant by", "Enabled", "Forced", "Policies", "Isolated", "Isolated without context"],
+        tables.iter().map(|table| {
+            let name = text(&table["table"]);
+            vec![
+                name.clone().into(),
+                belongs(table).into(),
+                answer("rls-enabled", &name).into(),
+                answer("rls-forced", &name).into(),
+                answer("rls-policies-per-command", &name).into(),
+                answer("rls-isolation", &name).into(),
+                answer("rls-isolation-no-context", &name).into(),
+            ]
+        }),
+    ));
+    out.push_str("\n## Checks\n\n");
+    out.push_str(&paper::checks(evidence));
+    out
+}
+
+fn list(value: &Value) -> String {
+    let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// `cross_tenant_isolation_proof.json`: every cell, no tenant data.
+pub fn proof(product: &RowSecurityProduct, isolation: &Isolation) -> Value {
+    let count = |verdict: CellVerdict| isolation.cells.iter().filter(|cell| cell.cell.verdict == verdict).count();
+    json!({
+        "method": "two tenants with a row in every table, in a scratch copy of the migrated database; each cell a statement in a savepoint, counted by a role that bypasses row security",
+        "connected_as": isolation.connected_as,
+        "replica_mode": isolation.replica,
+        "duration_us": isolation.duration_us,
+        "tables": {
+            "total": product.total, "isolated": product.isolated, "leaking": product.leaking, "undecided": product.undecided,
+        },
+        "cells": {
+            "total": isolation.cells.len(),
+            "isolated": count(CellVerdict::Isolated),
+            "leak": count(CellVerdict::Leak),
+            "denied": count(CellVerdict::Denied),
+            "undecided": count(CellVerdict::Undecided),
+        },
+        "matrix": isolation.cells.iter().map(|cell| json!({
+            "table": cell.cell.table,
+            "command": cell.cell.command,
+            "role": cell.role,
+            "context": cell.context.word(),
+            "verdict": cell.cell.verdict,
+            "why": cell.cell.why,
+            "statement": cell.statement,
+        })).collect::<Vec<_>>(),
+    })
+}
+
+/// `gate1_test_results.json`: the team's tests and the checks that decide gate 1.
+pub fn tests(runs: &[TestRun], declared: usize, evidence: &[Evidence]) -> Value {
+    let passed = runs.iter().filter(|run| run.subject().ok == Some(true)).count();
+    let failed = runs.iter().filter(|run| run.subject().ok == Some(false)).count();
+    json!({
+        "tests": { "total": declared, "passed": passed, "failed": failed, "not_decided": declared - passed - failed },
+        "results": runs.iter().map(TestRun::to_json).collect::<Vec<_>>(),
+        "checks": evidence.iter().map(|e| json!({
+            "check": e.check, "outcome": e.outcome, "subjects": e.rows.len(),
+            "right": e.rows.iter().filter(|row| row.ok == Some(true)).count(),
+        })).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,314 @@
+//! Two worlds: a row in every table for tenant A and one for tenant B, committed in the scratch copy.
+//!
+//! 1. Every key is a function of what it identifies and of the world, so cycles and composite keys agree without an order.
+//! 2. The rest of a row looks like a row that is there already, else it is made by type, hints and CHECKs; a refused CHECK is
+//!    answered with other values.
+//! 3. Under `session_replication_role = replica` where the role may, so that no trigger and no foreign key stands in the way; else
+//!    in passes, parents first by trial.
+//! 4. What was written is counted: a table without its two rows is not seeded, and says why.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::SimpleQueryMessage;
+
+use super::model::{Model, Scope};
+use super::shape::{Shape, Table};
+use super::value::{self, World, literal};
+use crate::pg::{PgError, Session};
+
+/// A row as it is sent: column number → value. Columns that are not in it get their defaults.
+pub type Row = BTreeMap<i16, Option<String>>;
+
+/// What could be built.
+#[derive(Debug, Default)]
+pub struct Worlds {
+    rows: BTreeMap<(i64, World), Row>,
+    /// Why a table has no row, by oid.
+    pub unseeded: BTreeMap<i64, String>,
+    /// Whether triggers and foreign keys were off while building (and may be switched off for a probe's preparation).
+    pub replica: bool,
+}
+
+impl Worlds {
+    /// The row of a world in a table.
+    pub fn row(&self, table: i64, world: World) -> Option<&Row> {
+        self.rows.get(&(table, world))
+    }
+
+    /// Builds and commits both worlds. The session must bypass row security.
+    pub async fn build(session: &Session, shape: &Shape, model: &Model) -> Result<Self, PgError> {
+        let mut worlds = Self::default();
+        worlds.replica = session.batch("SET session_replication_role = replica").await.is_ok();
+        session.batch("BEGIN").await?;
+        let mut open: Vec<(&Table, World)> =
+            shape.tables.iter().filter(|t| !t.partition).flat_map(|table| [(table, World::A), (table, World::B)]).collect();
+        let mut templates: BTreeMap<i64, Row> = BTreeMap::new();
+        loop {
+            let before = open.len();
+            let mut waiting = Vec::new();
+            for (table, world) in open {
+                if !templates.contains_key(&table.oid) {
+                    templates.insert(table.oid, template(session, table).await?);
+                }
+                let first = compose(shape, model, table, world, 0, templates.get(&table.oid));
+                match insert(session, shape, model, table, first).await? {
+                    Ok(row) => {
+                        worlds.unseeded.remove(&table.oid);
+                        worlds.rows.insert((table.oid, world), row);
+                    }
+                    Err(error) => {
+                        worlds.unseeded.insert(table.oid, format!("no row could be made: {error}"));
+                        waiting.push((table, world));
+                    }
+                }
+            }
+            // Without replica mode a child waits for its parents; another pass helps only if the last one did.
+            if worlds.replica || waiting.is_empty() || waiting.len() == before {
+                break;
+            }
+            open = waiting;
+        }
+        session.batch("COMMIT").await?;
+        if worlds.replica {
+            session.batch("SET session_replication_role = origin").await?;
+        }
+        worlds.count(session, shape).await?;
+        Ok(worlds)
+    }
+
+    /// Every row that was written must be found by its key; a trigger may have changed it.
+    async fn count(&mut self, session: &Session, shape: &Shape) -> Result<(), PgError> {
+        let mut lost = Vec::new();
+        for (oid, world) in self.rows.keys() {
+            let Some(table) = shape.table(*oid) else { continue };
+            let Some(at) = self.locate(table, *world) else { continue };
+            let found = match session.simple(&format!("SELECT pg_catalog.count(*) FROM {} WHERE {at}", table.sql)).await {
+                Ok(answer) => number(&answer, 0),
+                Err(_) => None,
+            };
+            if found != Some(1) {
+                lost.push((*oid, *world, found));
+            }
+        }
+        for (oid, world, found) in lost {
+            self.rows.remove(&(oid, world));
+            self.unseeded.insert(oid, format!("the row written is not found again by its key ({} rows)", found.unwrap_or(0)));
+        }
+        Ok(())
+    }
+
+    /// A condition that is true for the world's row alone.
+    pub fn locate(&self, table: &Table, world: World) -> Option<String> {
+        self.rows.get(&(table.oid, world)).map(|row| condition(table, row))
+    }
+}
+
+/// A condition on the key's columns, or without a key on every column that was given a value.
+pub fn condition(table: &Table, row: &Row) -> String {
+    let key = table.key();
+    let numbers: Vec<i16> = match !key.is_empty() && key.iter().all(|n| row.get(n).is_some_and(Option::is_some)) {
+        true => key.to_vec(),
+        false => {
+            let comparable = |n: &&i16| {
+                table.column(**n).is_some_and(|c| {
+                    !["json", "xml", "point", "box", "path", "polygon", "circle", "line", "lseg"].contains(&c.base.as_str())
+                })
+            };
+            row.keys().filter(comparable).copied().collect()
+        }
+    };
+    let terms: Vec<String> = numbers
+        .iter()
+        .filter_map(|n| {
+            let column = table.column(*n)?;
+            Some(match row.get(n)?.as_deref() {
+                None => format!("{} IS NULL", column.sql),
+                Some(text) => format!("{} = {}", column.sql, literal(Some(text))),
+            })
+        })
+        .collect();
+    match terms.is_empty() {
+        true => "false".into(),
+        false => terms.join(" AND "),
+    }
+}
+
+/// An existing row as text, so that a made row looks like those that are there. Never recorded.
+async fn template(session: &Session, table: &Table) -> Result<Row, PgError> {
+    let columns: Vec<_> = table.columns.iter().filter(|column| !column.generated).collect();
+    if columns.is_empty() {
+        return Ok(Row::new());
+    }
+    let list: Vec<&str> = columns.iter().map(|column| column.sql.as_str()).collect();
+    let answer =
+        match session.simple(&format!("SAVEPOINT template; SELECT {} FROM {} LIMIT 1; RELEASE template", list.join(", "), table.sql)).await
+        {
+            Ok(answer) => answer,
+            Err(error) if error.disconnected => return Err(error),
+            Err(_) => {
+                session.batch("ROLLBACK TO template; RELEASE template").await?;
+                return Ok(Row::new());
+            }
+        };
+    let row = answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(columns.iter().enumerate().map(|(i, c)| (c.number, row.get(i).map(str::to_owned))).collect()),
+        _ => None,
+    });
+    Ok(row.unwrap_or_default())
+}
+
+/// The row of a world. `fresh` > 0 makes another row of the same world with new keys of its own.
+pub fn compose(shape: &Shape, model: &Model, table: &Table, world: World, fresh: u64, template: Option<&Row>) -> Row {
+    let scope_columns: Vec<i16> = model
+        .tables
+        .iter()
+        .find(|scoped| scoped.oid == table.oid)
+        .map(|scoped| match &scoped.scope {
+            Scope::Path { columns, .. } => columns.clone(),
+            _ => Vec::new(),
+        })
+        .unwrap_or_default();
+    let template = template.filter(|row| !row.is_empty());
+    let mut row = Row::new();
+    for column in table.columns.iter().filter(|column| !column.generated) {
+        let class = model.class(table.oid, column.number);
+        let refers = model.is_reference(table.oid, column.number);
+        let to_itself =
+            shape.keys.iter().any(|key| key.child == table.oid && key.parent == table.oid && key.columns.contains(&column.number));
+        let like = template.and_then(|row| row.get(&column.number));
+        let value = if refers && to_itself && !column.not_null && !table.key().contains(&column.number) {
+            None
+        } else if refers {
+            let empty_here = like.is_some_and(Option::is_none) && !column.not_null;
+            match empty_here && !scope_columns.contains(&column.number) && !model.columns.contains(&column.name) {
+                true => None,
+                false => Some(value::key(shape, &class, Some(column), world, 0)),
+            }
+        } else if table.is_unique_part(column.number) && column.category != "E" && column.base != "bool" {
+            Some(value::key(shape, &class, Some(column), world, fresh))
+        } else if let Some(label) = value::plain(shape, table, column).filter(|_| needs_value(column, like)) {
+            Some(label)
+        } else if let Some(like) = like {
+            like.clone()
+        } else if column.default || !column.not_null {
+            continue;
+        } else {
+            None
+        };
+        row.insert(column.number, value);
+    }
+    row
+}
+
+/// Whether a value of our own is better than the existing row's, the default or NULL: flags that open, labels, what must not be NULL.
+fn needs_value(column: &super::shape::Column, like: Option<&Option<String>>) -> bool {
+    let name = column.name.to_lowercase();
+    match column.base.as_str() {
+        // Flags such as is_public would show a row to everybody by design.
+        "bool" => like.is_some() || column.not_null && !column.default,
+        _ if name.starts_with("deleted") || name.starts_with("archived") => column.not_null && !column.default && like.is_none(),
+        _ if column.category == "E" || ["status", "state", "role", "visibility", "kind", "type"].iter().any(|word| name.contains(word)) => {
+            like.is_none() && (column.not_null && !column.default) || name.contains("visibility")
+        }
+        _ => like.is_none() && column.not_null && !column.default,
+    }
+}
+
+/// Tries to write a row, mending what CHECKs, NOT NULL and lengths refuse. The outer error ends the building.
+async fn insert(session: &Session, shape: &Shape, _model: &Model, table: &Table, mut row: Row) -> Result<Result<Row, PgError>, PgError> {
+    let mut tried: BTreeMap<String, usize> = BTreeMap::new();
+    for _ in 0..60 {
+        let sql = format!("SAVEPOINT row; {}; RELEASE row", insert_sql(table, &row, ""));
+        let error = match session.batch(&sql).await {
+            Ok(()) => return Ok(Ok(row)),
+            Err(error) if error.disconnected => return Err(error),
+            Err(error) => error,
+        };
+        session.batch("ROLLBACK TO row; RELEASE row").await?;
+        if !mend(shape, table, &mut row, &error, &mut tried) {
+            return Ok(Err(error));
+        }
+    }
+    Ok(Err(PgError::other("its CHECK constraints could not be satisfied")))
+}
+
+/// Changes the row in answer to an error; false when nothing is left to try.
+fn mend(shape: &Shape, table: &Table, row: &mut Row, error: &PgError, tried: &mut BTreeMap<String, usize>) -> bool {
+    let part =
+        error.object.as_deref().and_then(|object| object.strip_prefix(&format!("{}.{}.", table.schema, table.name))).unwrap_or_default();
+    match error.sqlstate.as_deref() {
+        Some("23502") => {
+            let Some(column) = table.column_named(part) else { return false };
+            let Some(value) = value::plain(shape, table, column) else { return false };
+            row.insert(column.number, Some(value)) != Some(row.get(&column.number).cloned().flatten())
+                && tried.insert(format!("null {part}"), 1).is_none()
+        }
+        Some("23514") => {
+            let check = table.checks.iter().find(|check| check.name == part);
+            let (columns, text): (Vec<i16>, String) = match check {
+                Some(check) => (check.columns.clone().unwrap_or_default(), check.text.clone()),
+                // A domain's CHECK names no column: every column of a domain is changed.
+                None => {
+                    let domains: Vec<_> = table.columns.iter().filter(|column| !column.checks.is_empty()).collect();
+                    (
+                        domains.iter().map(|c| c.number).collect(),
+                        domains.iter().flat_map(|c| c.checks.clone()).collect::<Vec<_>>().join(" "),
+                    )
+                }
+            };
+            let round = tried.entry(format!("check {part}")).and_modify(|n| *n += 1).or_insert(0);
+            let mut changed = false;
+            for (position, number) in columns.iter().enumerate() {
+                let Some(column) = table.column(*number) else { continue };
+                if table.key().contains(number) || column.generated {
+                    continue;
+                }
+                // First of all: of several optional columns, one alone.
+                if *round == 0 && columns.len() > 1 {
+                    if position > 0 && !column.not_null {
+                        row.insert(*number, None);
+                        changed = true;
+                    }
+                    continue;
+                }
+                let choice = *round - usize::from(columns.len() > 1);
+                if let Some(value) = value::alternatives(column, &text).get(choice) {
+                    row.insert(*number, value.clone());
+                    changed = true;
+                }
+            }
+            changed || *round == 0
+        }
+        Some("22001") => {
+            let mut changed = false;
+            for value in row.values_mut().flatten() {
+                if value.len() > 4 {
+                    value.truncate(value.char_indices().nth(value.chars().count() / 2).map_or(0, |(at, _)| at));
+                    changed = true;
+                }
+            }
+            changed && tried.insert("length".into(), 1).is_none()
+        }
+        _ => false,
+    }
+}
+
+/// An INSERT of exactly this row.
+pub fn insert_sql(table: &Table, row: &Row, tail: &str) -> String {
+    let columns: Vec<&str> = row.keys().filter_map(|n| table.column(*n)).map(|column| column.sql.as_str()).collect();
+    let values: Vec<String> = row.iter().filter(|(n, _)| table.column(**n).is_some()).map(|(_, v)| literal(v.as_deref())).collect();
+    match columns.is_empty() {
+        true => format!("INSERT INTO {} DEFAULT VALUES{tail}", table.sql),
+        false => {
+            format!("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({}){tail}", table.sql, columns.join(", "), values.join(", "))
+        }
+    }
+}
+
+/// The number in a column of the first row.
+pub fn number(answer: &[SimpleQueryMessage], column: usize) -> Option<u64> {
+    answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(column).and_then(|text| text.parse().ok()),
+        _ => None,
+    })
+}

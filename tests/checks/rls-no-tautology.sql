@@ -1,0 +1,19 @@
+-- subject: public.clauses
+-- parameters: {"tables": ["public.clauses", "public.alerts"], "roles": ["app_user"]}
+-- setup
+CREATE TABLE public.clauses (id int PRIMARY KEY, tenant_id int NOT NULL);
+CREATE TABLE public.alerts (id int PRIMARY KEY, tenant_id int NOT NULL);
+ALTER TABLE public.clauses ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.clauses FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.alerts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.alerts FORCE ROW LEVEL SECURITY;
+CREATE POLICY c ON public.clauses USING (tenant_id = current_setting('app.tenant', true)::int) WITH CHECK (tenant_id = current_setting('app.tenant', true)::int);
+CREATE POLICY a ON public.alerts USING (tenant_id = current_setting('app.tenant', true)::int) WITH CHECK (tenant_id = current_setting('app.tenant', true)::int);
+GRANT SELECT, INSERT, UPDATE, DELETE ON public.clauses, public.alerts TO app_user;
+-- defect
+-- True beside a restrictive policy is the usual way to write this, and no fault.
+CREATE POLICY wide ON public.alerts FOR SELECT USING (true);
+CREATE POLICY narrow ON public.alerts AS RESTRICTIVE USING (tenant_id = current_setting('app.tenant', true)::int);
+CREATE POLICY wide ON public.clauses FOR SELECT TO app_user USING (true OR tenant_id = 1);
+-- repair
+DROP POLICY wide ON public.clauses;

@@ -1,0 +1,17 @@
+-- subject: public.clause_counts
+-- parameters: {"tables": ["public.clauses", "public.alerts"], "roles": ["app_user"]}
+-- setup
+CREATE TABLE public.clauses (id int PRIMARY KEY, tenant_id int NOT NULL);
+CREATE TABLE public.alerts (id int PRIMARY KEY, tenant_id int NOT NULL);
+ALTER TABLE public.clauses ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.clauses FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.alerts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.alerts FORCE ROW LEVEL SECURITY;
+CREATE POLICY c ON public.clauses USING (tenant_id = current_setting('app.tenant', true)::int) WITH CHECK (tenant_id = current_setting('app.tenant', true)::int);
+CREATE POLICY a ON public.alerts USING (tenant_id = current_setting('app.tenant', true)::int) WITH CHECK (tenant_id = current_setting('app.tenant', true)::int);
+GRANT SELECT, INSERT, UPDATE, DELETE ON public.clauses, public.alerts TO app_user;
+CREATE MATERIALIZED VIEW public.clause_counts AS SELECT tenant_id, count(*) AS n FROM public.clauses GROUP BY tenant_id;
+-- defect
+GRANT SELECT ON public.clause_counts TO app_user;
+-- repair
+REVOKE SELECT ON public.clause_counts FROM app_user;

@@ -1,0 +1,21 @@
+-- subject: public.inner_view
+-- parameters: {"tables": ["public.clauses", "public.alerts"], "roles": ["app_user"]}
+-- setup
+CREATE TABLE public.clauses (id int PRIMARY KEY, tenant_id int NOT NULL);
+CREATE TABLE public.alerts (id int PRIMARY KEY, tenant_id int NOT NULL);
+ALTER TABLE public.clauses ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.clauses FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.alerts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.alerts FORCE ROW LEVEL SECURITY;
+CREATE POLICY c ON public.clauses USING (tenant_id = current_setting('app.tenant', true)::int) WITH CHECK (tenant_id = current_setting('app.tenant', true)::int);
+CREATE POLICY a ON public.alerts USING (tenant_id = current_setting('app.tenant', true)::int) WITH CHECK (tenant_id = current_setting('app.tenant', true)::int);
+GRANT SELECT, INSERT, UPDATE, DELETE ON public.clauses, public.alerts TO app_user;
+CREATE VIEW public.inner_view WITH (security_invoker = true) AS SELECT * FROM public.clauses;
+CREATE VIEW public.outer_view WITH (security_invoker = true) AS SELECT * FROM public.inner_view;
+-- Not granted: nobody reads it.
+CREATE VIEW public.private_view AS SELECT * FROM public.clauses;
+GRANT SELECT ON public.inner_view, public.outer_view TO app_user;
+-- defect
+ALTER VIEW public.inner_view RESET (security_invoker);
+-- repair
+ALTER VIEW public.inner_view SET (security_invoker = true);

@@ -1,0 +1,156 @@
+//! Schemas in other styles than the reference application's, with nothing stated.
+
+use migration_ledger::config::Tenancy;
+use migration_ledger::domain::product::CellVerdict;
+
+use super::Examined;
+use super::support::TestDb;
+
+/// Roles are the cluster's: made once, whichever test comes first.
+async fn database(roles: &[&str], sql: &str) -> TestDb {
+    let db = TestDb::empty().await;
+    let admin = db.admin().await;
+    for role in roles {
+        let made = format!("DO $$ BEGIN CREATE ROLE {role} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$");
+        admin.batch(&made).await.unwrap();
+    }
+    admin.batch(sql).await.unwrap();
+    db
+}
+
+async fn examined(roles: &[&str], sql: &str) -> Examined {
+    let db = database(roles, sql).await;
+    Examined::of(&db, "postgres", &Tenancy::default()).await
+}
+
+fn isolated(examined: &Examined, table: &str) -> bool {
+    let row = |code: &str| examined.check(code).rows.iter().find(|row| row.subject == table).unwrap_or_else(|| panic!("{table}")).ok;
+    row("rls-isolation") == Some(true) && row("rls-isolation-no-context") == Some(true)
+}
+
+/// Supabase: auth.uid() from the claims, memberships, a helper function.
+const SUPABASE: &str = r#"
+CREATE SCHEMA auth;
+GRANT USAGE ON SCHEMA auth, public TO style_anon, style_authenticated;
+CREATE TABLE auth.users (id uuid PRIMARY KEY, email text UNIQUE);
+CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS $$
+  select coalesce(nullif(current_setting('request.jwt.claim.sub', true), ''),
+    (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'))::uuid $$;
+CREATE TYPE public.member_role AS ENUM ('super_admin', 'owner', 'member');
+CREATE TABLE public.organizations (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL, slug text NOT NULL UNIQUE CHECK (slug ~ '^[a-z0-9-]+$'));
+CREATE TABLE public.memberships (organization_id uuid NOT NULL REFERENCES public.organizations, user_id uuid NOT NULL REFERENCES auth.users,
+  role public.member_role NOT NULL DEFAULT 'member', PRIMARY KEY (organization_id, user_id));
+CREATE TABLE public.profiles (id uuid PRIMARY KEY REFERENCES auth.users, display_name text);
+CREATE TABLE public.projects (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, organization_id uuid NOT NULL REFERENCES public.organizations,
+  title text NOT NULL CHECK (length(title) BETWEEN 3 AND 80), created_by uuid REFERENCES auth.users, period daterange NOT NULL);
+CREATE TABLE public.notes (id serial PRIMARY KEY, project_id bigint NOT NULL REFERENCES public.projects ON DELETE CASCADE, body text NOT NULL, tags text[] NOT NULL DEFAULT '{}');
+CREATE FUNCTION public.is_member(org uuid) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
+  select exists (select 1 from public.memberships m where m.organization_id = org and m.user_id = auth.uid()) $$;
+ALTER TABLE public.organizations ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.memberships ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.profiles ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.projects ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.notes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY o ON public.organizations FOR SELECT TO style_authenticated USING (public.is_member(id));
+CREATE POLICY m ON public.memberships FOR SELECT TO style_authenticated USING (user_id = (SELECT auth.uid()));
+CREATE POLICY p ON public.profiles TO style_authenticated USING (id = auth.uid());
+CREATE POLICY pr ON public.projects TO style_authenticated USING (public.is_member(organization_id));
+CREATE POLICY n ON public.notes TO style_authenticated USING (EXISTS (SELECT 1 FROM public.projects p WHERE p.id = project_id AND public.is_member(p.organization_id)));
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO style_authenticated, style_anon;
+"#;
+
+#[tokio::test(flavor = "current_thread")]
+async fn claims_and_memberships_are_understood() {
+    let examined = examined(&["style_anon", "style_authenticated"], SUPABASE).await;
+    assert_eq!(examined.undecided(), Vec::<String>::new(), "{:?}", examined.isolation.lines);
+    assert_eq!(examined.leaks(), Vec::<String>::new());
+    for table in ["public.organizations", "public.memberships", "public.profiles", "public.projects", "public.notes"] {
+        assert!(isolated(&examined, table), "{table}");
+    }
+    let own = examined.isolation.cells.iter().filter(|c| c.cell.verdict == CellVerdict::Isolated && c.role == "style_authenticated");
+    assert!(own.count() > 40, "most cells have their positive control");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn joining_another_tenant_oneself_is_a_leak() {
+    let hop =
+        format!("{SUPABASE} CREATE POLICY j ON public.memberships FOR INSERT TO style_authenticated WITH CHECK (user_id = auth.uid());");
+    let examined = examined(&["style_anon", "style_authenticated"], &hop).await;
+    assert_eq!(examined.leaks(), ["public.memberships INSERT own into B (style_authenticated, member of A)"]);
+}
+
+/// An integer in a setting of the application, a helper function, no tenants table.
+const INTEGER: &str = r#"
+CREATE FUNCTION public.current_account() RETURNS integer LANGUAGE sql STABLE AS $$ SELECT nullif(current_setting('app.account', true), '')::integer $$;
+CREATE TABLE public.invoices (id bigserial PRIMARY KEY, account_id integer NOT NULL, number text NOT NULL, amount numeric(6,2) NOT NULL CHECK (amount > 5),
+  state text NOT NULL CHECK (state IN ('paid', 'open')), UNIQUE (account_id, number));
+CREATE TABLE public.invoice_lines (invoice_id bigint NOT NULL REFERENCES public.invoices, line smallint NOT NULL, what varchar(12) NOT NULL, PRIMARY KEY (invoice_id, line));
+CREATE TABLE public.settings (account_id integer PRIMARY KEY, theme text);
+ALTER TABLE public.invoices ENABLE ROW LEVEL SECURITY; ALTER TABLE public.invoices FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.invoice_lines ENABLE ROW LEVEL SECURITY; ALTER TABLE public.invoice_lines FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.settings ENABLE ROW LEVEL SECURITY; ALTER TABLE public.settings FORCE ROW LEVEL SECURITY;
+CREATE POLICY i ON public.invoices USING (account_id = public.current_account());
+CREATE POLICY l ON public.invoice_lines USING (invoice_id IN (SELECT id FROM public.invoices));
+CREATE POLICY s ON public.settings USING (account_id = public.current_account());
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO style_app;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO style_app;
+"#;
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_integer_setting_without_a_tenants_table_is_understood() {
+    let clean = examined(&["style_app"], INTEGER).await;
+    assert_eq!(clean.undecided(), Vec::<String>::new(), "{:?}", clean.isolation.lines);
+    assert_eq!(clean.findings(), Vec::new());
+    let open = examined(
+        &["style_app"],
+        &format!(
+            "{INTEGER} ALTER POLICY i ON public.invoices USING (account_id = public.current_account() OR public.current_account() IS NULL)"
+        ),
+    )
+    .await;
+    assert!(open.leaks().iter().all(|leak| leak.contains("context)")), "{:?}", open.leaks());
+    assert!(open.leaks().iter().any(|leak| leak.starts_with("public.invoices SELECT")), "{:?}", open.leaks());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_tenant_claim_in_app_metadata_is_understood() {
+    let sql = r#"
+CREATE SCHEMA auth; GRANT USAGE ON SCHEMA auth TO style_app;
+CREATE FUNCTION auth.jwt() RETURNS jsonb LANGUAGE sql STABLE AS $$ select nullif(current_setting('request.jwt.claims', true), '')::jsonb $$;
+CREATE TABLE public.tenants (id uuid PRIMARY KEY, name text);
+CREATE TABLE public."Odd ""Name" (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), tenant_id uuid NOT NULL REFERENCES public.tenants, "select" text NOT NULL, area point);
+ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public."Odd ""Name" ENABLE ROW LEVEL SECURITY;
+CREATE POLICY t ON public.tenants FOR SELECT USING (id = (auth.jwt() -> 'app_metadata' ->> 'tenant_id')::uuid);
+CREATE POLICY o ON public."Odd ""Name" USING (tenant_id = (auth.jwt() -> 'app_metadata' ->> 'tenant_id')::uuid);
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO style_app;
+"#;
+    let examined = examined(&["style_app"], sql).await;
+    assert_eq!(examined.undecided(), Vec::<String>::new(), "{:?}", examined.isolation.lines);
+    assert_eq!(examined.leaks(), Vec::<String>::new());
+    assert!(isolated(&examined, r#"public."Odd ""Name""#));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_cannot_be_probed_is_undecided_with_its_reason() {
+    let sql = r#"
+CREATE TABLE public.plain (id int PRIMARY KEY, tenant_id int NOT NULL);
+ALTER TABLE public.plain ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON public.plain USING (tenant_id = nullif(current_setting('app.tenant', true), '')::int);
+CREATE TABLE public.impossible (id int PRIMARY KEY, tenant_id int NOT NULL, x int NOT NULL CHECK (x > 5 AND x < 5));
+ALTER TABLE public.impossible ENABLE ROW LEVEL SECURITY;
+CREATE POLICY i ON public.impossible USING (tenant_id = nullif(current_setting('app.tenant', true), '')::int);
+CREATE FUNCTION public.slow() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN true; END $$;
+CREATE TABLE public.sleepy (id int PRIMARY KEY, tenant_id int NOT NULL);
+ALTER TABLE public.sleepy ENABLE ROW LEVEL SECURITY;
+CREATE POLICY s ON public.sleepy FOR SELECT USING (public.slow());
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO style_app;
+"#;
+    let examined = examined(&["style_app"], sql).await;
+    assert!(isolated(&examined, "public.plain"));
+    let rows = &examined.check("rls-isolation").rows;
+    let why =
+        |table: &str| rows.iter().find(|row| row.subject == table && row.ok.is_none()).map(|row| row.observed.clone()).unwrap_or_default();
+    assert!(why("public.impossible").contains("no row could be made"), "{rows:?}");
+    assert!(why("public.sleepy").contains("57014"), "{rows:?}");
+}
