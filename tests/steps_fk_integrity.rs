@@ -7,6 +7,8 @@ mod support;
 mod commands;
 #[path = "steps_fk_integrity/foreign_keys.rs"]
 mod foreign_keys;
+#[path = "steps_fk_integrity/integrity.rs"]
+mod integrity;
 #[path = "steps_fk_integrity/readiness.rs"]
 mod readiness;
 #[path = "steps_fk_integrity/world.rs"]

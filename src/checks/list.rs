@@ -83,7 +83,18 @@ const FOREIGN_KEYS: &[&str] = &[
 ];
 
 /// CE-25.
-const INTEGRITY: &[&str] = &[];
+const INTEGRITY: &[&str] = &[
+    include_str!("../../queries/integrity/no-null-tenant.sql"),
+    include_str!("../../queries/integrity/linkage.sql"),
+    include_str!("../../queries/integrity/row-counts.sql"),
+    include_str!("../../queries/integrity/no-future-timestamps.sql"),
+    include_str!("../../queries/integrity/sequences-ahead.sql"),
+    include_str!("../../queries/integrity/invalid-indexes.sql"),
+    include_str!("../../queries/integrity/not-valid-constraints.sql"),
+    include_str!("../../queries/integrity/disabled-triggers.sql"),
+    include_str!("../../queries/integrity/tables-have-a-key.sql"),
+    include_str!("../../queries/integrity/own-checks-usable.sql"),
+];
 
 /// CE-26.
 const PERFORMANCE: &[&str] = &[

@@ -1,0 +1,12 @@
+-- code: linkage
+-- title: Every declared link between rows holds
+-- step: integrity
+-- severity: high
+-- min-subjects: 1
+-- when-none: not-applicable
+-- kind: probe
+-- why: an alert whose clause belongs to another document is wrong in a way that no key can see
+-- fix: look at what `broken` of the linkage finds, and mend the rows
+
+-- Each [[integrity.linkage]] of ledger.toml: its `examined` counts the links, its `broken` the broken ones. Their digests and
+-- numbers stand in the row's detail. No link at all is undecided: nothing was established.

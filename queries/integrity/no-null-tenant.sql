@@ -1,0 +1,13 @@
+-- code: no-null-tenant
+-- title: No row is without a tenant
+-- step: integrity
+-- severity: critical
+-- min-subjects: 1
+-- when-none: not-applicable
+-- kind: probe
+-- why: a row without tenant belongs to nobody: policies hide it from its owner, or show it to all
+-- fix: find the rows' owners, then ALTER TABLE table ALTER COLUMN tenant_id SET NOT NULL
+
+-- Each column of the tenant column's name ([tenancy] column, else the usual name that most tables have), declared NOT NULL or not,
+-- in several read-only sessions on one exported snapshot with row_security = off:
+--   SELECT count(*) FROM table AS c WHERE c.tenant_id IS NULL

@@ -1,0 +1,11 @@
+-- code: own-checks-usable
+-- title: Every check of your own can be asked
+-- step: integrity
+-- severity: high
+-- min-subjects: 1
+-- when-none: not-applicable
+-- kind: probe
+-- why: a check file with a bad header asks nothing, and nobody would notice
+-- fix: mend what the row names; `ledger checks show rls-forced` prints a file that is right
+
+-- The .sql files of [checks] folders: readable, with a good header, a code of their own. What cannot be used is undecided.

@@ -1,0 +1,12 @@
+-- code: row-counts
+-- title: No table lost or gained rows
+-- step: integrity
+-- severity: critical
+-- min-subjects: 1
+-- kind: probe
+-- why: a migration that loses rows and reports success is the worst kind
+-- fix: restore the rows from the pre-migration backup; where the change is meant, say so in [integrity.may-change]
+
+-- Each table's exact count, in one exported snapshot with row_security = off, against the count at the pre-migration backup's own
+-- snapshot. Tables that the migrations made are new; [integrity.may-change] says which may change, and why; histories of
+-- migrations grow by being migrated.

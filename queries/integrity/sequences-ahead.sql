@@ -1,0 +1,12 @@
+-- code: sequences-ahead
+-- title: Each sequence is ahead of its column
+-- step: integrity
+-- severity: high
+-- min-subjects: 1
+-- when-none: not-applicable
+-- kind: probe
+-- why: a sequence behind max(id) hands out keys that exist: the next insert fails, or the next thousand
+-- fix: SELECT setval('sequence', (SELECT max(column) FROM table))
+
+-- Each sequence that a column owns (serial, identity) or calls in its default: its next value against the column's largest
+-- (smallest, if it counts down). Only the distance is told.
