@@ -189,3 +189,46 @@ pub fn consistent(old: u64, old_root: &Hash, new: u64, new_root: &Hash, proof: &
     }
     s == 0 && from_old == *old_root && from_new == *new_root
 }
+
+/// A whole tree in memory, for roots of any of its sizes in O(log n): 64 bytes a leaf.
+#[derive(Clone, Debug, Default)]
+pub struct Tree {
+    frontier: Frontier,
+    /// Perfect subtrees by level; level 0 is the leaves.
+    levels: Vec<Vec<Hash>>,
+}
+
+impl Tree {
+    /// Adds a leaf.
+    pub fn push(&mut self, leaf: Hash) {
+        let levels = &mut self.levels;
+        let mut put = |level: u32, hash| {
+            let level = level as usize;
+            if levels.len() <= level {
+                levels.resize_with(level + 1, Vec::new);
+            }
+            levels[level].push(hash);
+        };
+        put(0, leaf);
+        self.frontier.push(leaf, |level, _, hash| put(level, hash));
+    }
+
+    /// Number of leaves.
+    pub fn size(&self) -> u64 {
+        self.frontier.size()
+    }
+
+    /// Leaf `index`.
+    pub fn leaf(&self, index: u64) -> Option<&Hash> {
+        self.levels.first()?.get(usize::try_from(index).ok()?)
+    }
+
+    /// The root of the first `size` leaves; `None` beyond the tree, and of none.
+    pub fn root_at(&self, size: u64) -> Option<Hash> {
+        if size == 0 || size > self.size() {
+            return None;
+        }
+        let node = |(level, index): (u32, u64)| self.levels.get(level as usize)?.get(usize::try_from(index).ok()?).copied();
+        Some(fold(&peaks(size).into_iter().map(node).collect::<Option<Vec<_>>>()?))
+    }
+}

@@ -1,12 +1,197 @@
 //! `ledger verify`.
 
-use super::{CliError, Exit, Globals};
+use std::path::{Path, PathBuf};
 
-/// Check a ledger or a package
+use serde_json::json;
+
+use super::ui::{Tone, inert};
+use super::{CliError, Exit, Globals, MessageFormat};
+use crate::chain::{Checkpoint, Hash, LedgerId};
+use crate::package::verify::{Options, StageResult, Verification, verify};
+use crate::package::Problem;
+use crate::sign::{AllowedSigners, PublicKey};
+
+/// Check a ledger or a package, and name in one word what does not hold
+///
+/// Stages: archive, files, entries, head, anchors, parts, signatures, decision. The first fault's word is the verdict; exit 20.
+/// Without --allowed-signers of your own the most that can be said is INTEGRITY-ONLY.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// A package (.zip), an unpacked package, or a ledger [default: the project's evidence/ledger.db]
+    #[arg(value_name = "LEDGER|PACKAGE")]
+    path: Option<PathBuf>,
+    /// Your own copy of who may sign what: the only trust root [default for the project's own ledger: allowed_signers beside ledger.toml]
+    #[arg(long, value_name = "FILE")]
+    allowed_signers: Option<PathBuf>,
+    /// Public keys that you no longer accept, one `ssh-ed25519 …` a line
+    #[arg(long, value_name = "FILE")]
+    revoked_keys: Option<PathBuf>,
+    /// A checkpoint that somebody else held; may be given more than once
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    anchor: Vec<PathBuf>,
+    /// The ledger, and the run, that this must be: ID or ID/RUN
+    #[arg(long, value_name = "ID[/RUN]")]
+    expect: Option<String>,
+    /// The root that the entries must have
+    #[arg(long, value_name = "HEX")]
+    expect_root: Option<String>,
+    /// The number of entries that --expect-root is over
+    #[arg(long, value_name = "N")]
+    expect_size: Option<u64>,
+    /// When keys and decisions are judged, YYYY-MM-DDTHH:MM:SSZ [default: now]
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// Of a ledger: the run whose decision is judged [default: the newest]
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+}
 
-/// Not built yet.
-pub fn run(_args: &Args, _globals: &Globals) -> Result<Exit, CliError> {
-    Err(CliError::new(Exit::Bug, "this command is not built yet"))
+/// Verifies and prints what was found.
+pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
+    let path = match &args.path {
+        Some(path) => path.clone(),
+        None => globals.ledger_path()?,
+    };
+    let options = options(args, globals)?;
+    let found = match verify(&path, &options) {
+        Ok(found) => found,
+        Err(Problem::Ledger(error)) => return Err(error.into()),
+        Err(error) => return Err(CliError::setup(format!("cannot verify {}", path.display())).cause(error)),
+    };
+    let ui = globals.ui();
+    match ui.format {
+        MessageFormat::Json => ui.json(&as_json(&path, &found))?,
+        MessageFormat::Human => {
+            let tone = if found.fault().is_some() { Tone::Bad } else { Tone::Good };
+            let verdict = ui.out(&inert(&found.verdict), tone);
+            ui.answer(as_text(&path, &found, &verdict));
+        }
+    }
+    Ok(if found.fault().is_some() { Exit::Integrity } else { Exit::Good })
+}
+
+fn options(args: &Args, globals: &Globals) -> Result<Options, CliError> {
+    let mut options = Options { at: args.at.clone(), run: args.run.clone(), ..Options::default() };
+    let own = || globals.project_root().ok().map(|root| root.join("allowed_signers")).filter(|file| args.path.is_none() && file.is_file());
+    if let Some(file) = args.allowed_signers.clone().or_else(own) {
+        let signers = AllowedSigners::parse(&read(&file)?);
+        options.signers =
+            Some(signers.map_err(|error| CliError::new(Exit::Integrity, format!("MALFORMED-SIGNERS: {}", file.display())).cause(error))?);
+    }
+    if let Some(file) = &args.revoked_keys {
+        for line in String::from_utf8_lossy(&read(file)?).lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let key = line.strip_prefix("ssh-ed25519 ").and_then(|rest| PublicKey::from_base64(rest.split(' ').next()?));
+            options.revoked.push(key.ok_or_else(|| {
+                CliError::new(Exit::Usage, format!("{}: not a line `ssh-ed25519 BASE64`", file.display())).hint("the line of the key's .pub file")
+            })?);
+        }
+    }
+    for file in &args.anchor {
+        let text = String::from_utf8(read(file)?).ok();
+        let anchor = text.as_deref().and_then(Checkpoint::parse);
+        options.anchors.push(anchor.ok_or_else(|| CliError::new(Exit::Usage, format!("{} is not a checkpoint", file.display())))?);
+    }
+    if let Some(expect) = &args.expect {
+        let (id, run) = expect.split_once('/').map_or((expect.as_str(), None), |(id, run)| (id, Some(run.to_owned())));
+        let id = LedgerId::from_hex(id).ok_or_else(|| CliError::new(Exit::Usage, "--expect is the ledger's id, 32 hex digits, and perhaps /RUN"))?;
+        options.expect = Some((id, run));
+    }
+    let root = args.expect_root.as_ref().map(|hex| {
+        Hash::from_hex(hex).ok_or_else(|| CliError::new(Exit::Usage, "--expect-root is the whole root, 64 lower-case hex digits"))
+    });
+    if root.is_some() || args.expect_size.is_some() {
+        options.expect_head = Some((args.expect_size, root.transpose()?));
+    }
+    if let Some(at) = &args.at
+        && !is_time(at)
+    {
+        return Err(CliError::new(Exit::Usage, "--at is YYYY-MM-DDTHH:MM:SSZ"));
+    }
+    Ok(options)
+}
+
+fn is_time(text: &str) -> bool {
+    text.ends_with('Z') && chrono::DateTime::parse_from_rfc3339(text).is_ok() && text.as_bytes().get(10) == Some(&b'T')
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, CliError> {
+    std::fs::read(file).map_err(|error| CliError::setup(format!("cannot read {}", file.display())).cause(error))
+}
+
+fn as_text(path: &Path, found: &Verification, verdict: &str) -> String {
+    let mut out = format!("{verdict}  {} {}\n", found.what, path.display());
+    let mut line = |label: &str, text: &str| out.push_str(&format!("{label:>12}  {}\n", inert(text)));
+    if let Some(fault) = found.fault() {
+        line("fault", &fault.why);
+    }
+    if let Some(id) = found.ledger_id {
+        line("ledger", &id.to_hex());
+        line("entries", &found.size.to_string());
+    }
+    if let Some(root) = found.root {
+        line("root", &root.to_hex());
+    }
+    if let Some(run) = &found.run {
+        line("run", run);
+    }
+    if let Some(verdict) = &found.recorded_verdict {
+        line("verdict", &format!("{verdict}, as the run recorded it"));
+    }
+    if let Some(decision) = &found.decision {
+        line("decision", decision);
+    }
+    for (name, result) in &found.stages {
+        let text = match result {
+            StageResult::Holds(note) => format!("holds   {note}"),
+            StageResult::Fault(fault) => format!("FAULT   {}", fault.word),
+            StageResult::NotReached => "not reached".into(),
+        };
+        line(name, &text);
+    }
+    for fact in &found.signatures {
+        let who = fact.principal.as_deref().unwrap_or("somebody whom no file of yours vouches for");
+        line("signed", &format!("{} under {} by {who}, key {}", fact.file, fact.namespace, fact.fingerprint));
+    }
+    for (path, word) in &found.absent {
+        line("absent", &format!("{path}: {word}"));
+    }
+    for finding in &found.findings {
+        line("note", finding);
+    }
+    out
+}
+
+fn as_json(path: &Path, found: &Verification) -> serde_json::Value {
+    let stages: Vec<_> = found
+        .stages
+        .iter()
+        .map(|(name, result)| match result {
+            StageResult::Holds(note) => json!({"stage": name, "result": "holds", "note": note}),
+            StageResult::Fault(fault) => json!({"stage": name, "result": "fault", "word": fault.word, "why": fault.why}),
+            StageResult::NotReached => json!({"stage": name, "result": "not-reached"}),
+        })
+        .collect();
+    let signatures: Vec<_> = found
+        .signatures
+        .iter()
+        .map(|s| json!({"file": s.file, "namespace": s.namespace, "fingerprint": s.fingerprint, "principal": s.principal}))
+        .collect();
+    json!({
+        "schema": "ledger.verification/1",
+        "path": path.display().to_string(),
+        "what": found.what,
+        "verdict": found.verdict,
+        "fault": found.fault().map(|fault| json!({"word": fault.word, "why": fault.why})),
+        "ledger_id": found.ledger_id.map(|id| id.to_hex()),
+        "run": found.run,
+        "size": found.size,
+        "root": found.root.map(|root| root.to_hex()),
+        "cut": found.cut,
+        "recorded_verdict": found.recorded_verdict,
+        "decision": found.decision,
+        "stages": stages,
+        "signatures": signatures,
+        "absent": found.absent.iter().map(|(path, word)| json!({"path": path, "word": word})).collect::<Vec<_>>(),
+        "findings": found.findings,
+    })
 }

@@ -1,0 +1,223 @@
+//! What is verified: an archive, its unpacked folder, or the ledger itself, behind one way of asking.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::contents::Placed;
+use super::manifest::parse_entry_line;
+use super::scan::Archive;
+use super::{Problem, malformed_archive, zip};
+use crate::chain::encode::HEADER_MAX;
+use crate::chain::hash::Commitment;
+use crate::chain::verify::Stored;
+use crate::chain::{Fault, SignatureRow, Signed, Store};
+
+/// Files that are read whole have at most this many bytes.
+const SMALL: u64 = 64 * 1024 * 1024;
+
+/// The thing under verification.
+pub(super) enum Held<'a> {
+    Archive(Archive),
+    Folder(PathBuf),
+    Ledger(&'a Store),
+}
+
+/// What became of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PartState {
+    /// There, and what its entry commits to.
+    Holds,
+    /// There, and something else.
+    Differs,
+    /// Left out of this view, and listed as such.
+    Withheld,
+    Absent,
+}
+
+/// `ledger/salts` and `ledger/withheld` of a package.
+#[derive(Default)]
+pub(super) struct Lists {
+    pub salts: BTreeMap<(u64, String), [u8; 32]>,
+    pub withheld: BTreeSet<(u64, String)>,
+}
+
+impl Held<'_> {
+    /// Names and sizes of a package's files, in byte order of names. A ledger has none.
+    pub fn files(&self) -> Result<Vec<(String, u64)>, Problem> {
+        match self {
+            Self::Ledger(_) => Ok(Vec::new()),
+            Self::Archive(archive) => Ok(archive.files().map(|(name, size)| (name.to_owned(), size)).collect()),
+            Self::Folder(folder) => {
+                let mut found = Vec::new();
+                walk_folder(folder, "", &mut found)?;
+                found.sort();
+                Ok(found)
+            }
+        }
+    }
+
+    /// Gives a file's bytes piece by piece; its size, or `None` when it is not there.
+    pub fn stream(&self, name: &str, each: &mut dyn FnMut(&[u8])) -> Result<Option<u64>, Problem> {
+        match self {
+            Self::Ledger(_) => Ok(None),
+            Self::Archive(archive) => archive.stream(name, each),
+            Self::Folder(folder) => {
+                let path = folder.join(name);
+                let mut file = match File::open(&path) {
+                    Ok(file) => file,
+                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                    Err(e) => return Err(Problem::io(&path, &e)),
+                };
+                let mut buffer = vec![0; 256 * 1024];
+                let mut size = 0;
+                loop {
+                    let n = file.read(&mut buffer).map_err(|e| Problem::io(&path, &e))?;
+                    if n == 0 {
+                        return Ok(Some(size));
+                    }
+                    size += n as u64;
+                    each(&buffer[..n]);
+                }
+            }
+        }
+    }
+
+    /// A small file as a whole.
+    pub fn small(&self, name: &str) -> Result<Option<Vec<u8>>, Problem> {
+        let mut bytes = Vec::new();
+        let mut too_long = false;
+        let read = self.stream(name, &mut |piece| {
+            too_long |= (bytes.len() + piece.len()) as u64 > SMALL;
+            if !too_long {
+                bytes.extend_from_slice(piece);
+            }
+        })?;
+        if too_long { Err(malformed_archive(&format!("{name} is too long"))) } else { Ok(read.map(|_| bytes)) }
+    }
+
+    /// A small text file of a package, which must be there.
+    pub fn text(&self, name: &str) -> Result<String, Problem> {
+        let bytes = self.small(name)?.ok_or_else(|| Fault::new(format!("MISSING({name})"), format!("the package has no {name}")))?;
+        String::from_utf8(bytes).map_err(|_| Fault::new(format!("EDITED({name})"), format!("{name} is not a text")).into())
+    }
+
+    /// Feeds every entry, unbelieved, in order.
+    pub fn entries(&self, each: &mut dyn FnMut(&Stored<'_>) -> Result<(), Fault>) -> Result<(), Problem> {
+        if let Self::Ledger(store) = self {
+            return store.walk(|stored| each(stored).map_err(Into::into)).map_err(Problem::from);
+        }
+        const NAME: &str = "ledger/entries.jsonl";
+        let mut line: Vec<u8> = Vec::new();
+        let (mut n, mut fault) = (0u64, None);
+        let there = self.stream(NAME, &mut |mut piece| {
+            while fault.is_none() && !piece.is_empty() {
+                let end = piece.iter().position(|b| *b == b'\n');
+                line.extend_from_slice(&piece[..end.unwrap_or(piece.len())]);
+                if line.len() > HEADER_MAX + 512 {
+                    fault = Some(Fault::new(format!("MALFORMED({n})"), format!("line {} of {NAME} is too long", n + 1)));
+                }
+                let Some(end) = end else { return };
+                piece = &piece[end + 1..];
+                let read = parse_entry_line(&line)
+                    .ok_or_else(|| Fault::new(format!("MALFORMED({n})"), format!("line {} of {NAME} is not an entry", n + 1)))
+                    .and_then(|stored| each(&stored));
+                fault = fault.take().or(read.err());
+                line.clear();
+                n += 1;
+            }
+        })?;
+        match (there, fault) {
+            (_, Some(fault)) => Err(fault.into()),
+            (None, None) => Err(Fault::new(format!("MISSING({NAME})"), format!("the package has no {NAME}")).into()),
+            (Some(_), None) if !line.is_empty() => Err(Fault::new(format!("MALFORMED({n})"), format!("{NAME} ends inside a line")).into()),
+            (Some(_), None) => Ok(()),
+        }
+    }
+
+    /// Checks a part against its commitment.
+    pub fn part_state(&self, placed: &Placed, lists: &Lists) -> Result<PartState, Problem> {
+        if let Self::Ledger(store) = self {
+            return match store.copy_part(placed.seq, &placed.part.name, &mut std::io::sink()) {
+                Ok(Some(_)) => Ok(PartState::Holds),
+                Ok(None) => Ok(PartState::Absent),
+                Err(crate::chain::Error::Fault(fault)) if fault.name() == "EDITED" => Ok(PartState::Differs),
+                Err(crate::chain::Error::Fault(fault)) if fault.name() == "MISSING" => Ok(PartState::Absent),
+                Err(error) => Err(error.into()),
+            };
+        }
+        let key = (placed.seq, placed.part.name.clone());
+        let Some(salt) = lists.salts.get(&key) else {
+            return Ok(if lists.withheld.contains(&key) && placed.may_be_withheld() { PartState::Withheld } else { PartState::Absent });
+        };
+        let mut commitment = Commitment::new(salt);
+        let there = self.stream(&placed.path, &mut |piece| commitment.update(piece))?;
+        Ok(match there {
+            None => PartState::Absent,
+            Some(size) if size == placed.part.size && commitment.finish() == placed.part.commit => PartState::Holds,
+            Some(_) => PartState::Differs,
+        })
+    }
+
+    /// A small part's bytes; `None` when it is not there.
+    pub fn part_bytes(&self, placed: &Placed) -> Result<Option<Vec<u8>>, Problem> {
+        match self {
+            Self::Ledger(store) => match store.part(placed.seq, &placed.part.name) {
+                Ok(bytes) => Ok(bytes),
+                Err(crate::chain::Error::Fault(fault)) if fault.name() == "MISSING" => Ok(None),
+                Err(error) => Err(error.into()),
+            },
+            _ => self.small(&placed.path),
+        }
+    }
+
+    /// Signatures beside the chain, with the names that verification gives them.
+    pub fn signatures(&self, size: u64) -> Result<Vec<(String, SignatureRow)>, Problem> {
+        if let Self::Ledger(store) = self {
+            return Ok(store.signatures(u64::MAX >> 1)?.into_iter().map(|row| (row.over.package_path(&row.key), row)).collect());
+        }
+        let mut found = Vec::new();
+        for (name, _) in self.files()? {
+            if let Some((over, key)) = signature_name(&name) {
+                let bytes = self.small(&name)?.unwrap_or_default();
+                found.push((name, SignatureRow { over, key, bytes }));
+            }
+        }
+        let _ = size;
+        Ok(found)
+    }
+}
+
+/// What `sig/task.<seq>.<key>.sig` and `sig/checkpoint.<size>.<key>.sig` are over.
+pub(super) fn signature_name(name: &str) -> Option<(Signed, String)> {
+    let mut fields = name.strip_prefix("sig/")?.strip_suffix(".sig")?.split('.');
+    let (kind, n, key) = (fields.next()?, fields.next()?, fields.next()?);
+    let number: u64 = n.parse().ok()?;
+    let over = match kind {
+        "task" => Signed::Task(number),
+        "checkpoint" => Signed::Checkpoint(number),
+        _ => return None,
+    };
+    let hex = key.len() == 16 && key.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    (hex && fields.next().is_none() && over.package_path(key) == name).then(|| (over, key.to_owned()))
+}
+
+fn walk_folder(folder: &Path, prefix: &str, found: &mut Vec<(String, u64)>) -> Result<(), Problem> {
+    for entry in std::fs::read_dir(folder).map_err(|e| Problem::io(folder, &e))? {
+        let entry = entry.map_err(|e| Problem::io(folder, &e))?;
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        let meta = entry.metadata().map_err(|e| Problem::io(&entry.path(), &e))?;
+        if !zip::is_name(&name) {
+            return Err(malformed_archive("name"));
+        }
+        if meta.is_dir() {
+            walk_folder(&entry.path(), &format!("{name}/"), found)?;
+        } else if meta.is_file() {
+            found.push((name, meta.len()));
+        } else {
+            return Err(malformed_archive("not a regular file"));
+        }
+    }
+    Ok(())
+}

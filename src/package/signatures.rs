@@ -1,0 +1,219 @@
+//! The stage of signatures: every statement, every signature beside the chain, and the package's own.
+
+use super::contents::Placed;
+use super::verify::Verifier;
+use super::{Problem, malformed_archive};
+use crate::chain::{Checkpoint, EntryType, Fault, Signed, hash};
+use crate::sign::signers::Standing;
+use crate::sign::{Namespace, PublicKey, SignError, Signoff, Statement, sshsig, task_message};
+
+/// A signature that is good, and what the trusted file says about its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignatureFact {
+    /// The file in the package.
+    pub file: String,
+    /// `signoff@ledger`, …
+    pub namespace: &'static str,
+    /// `SHA256:…`.
+    pub fingerprint: String,
+    /// The principal by the trusted file; `None` without one.
+    pub principal: Option<String>,
+}
+
+fn fault<T>(word: String, why: impl Into<String>) -> Result<T, Problem> {
+    Err(Fault::new(word, why).into())
+}
+
+impl Verifier<'_, '_> {
+    /// Statements in entry order, then signatures beside the chain, then the package's.
+    pub(super) fn check_signatures(&mut self) -> Result<String, Problem> {
+        for index in 0..self.entries.len() {
+            let entry = &self.entries[index];
+            if entry.outline.kind.statement_kind().is_some() && self.is_ours(entry.outline.run.as_deref()) {
+                self.check_statement(index)?;
+            }
+        }
+        for (file, row) in self.held.signatures(self.tree.size())? {
+            let (namespace, message) = match row.over {
+                Signed::Task(seq) => {
+                    let is_result = usize::try_from(seq)
+                        .ok()
+                        .and_then(|i| self.entries.get(i))
+                        .is_some_and(|e| e.outline.kind == EntryType::TaskResult);
+                    match self.tree.leaf(seq).filter(|_| is_result) {
+                        Some(leaf) => (Namespace::Task, task_message(self.id, seq, leaf)),
+                        None => return fault(format!("BAD-SIGNATURE({file})"), "it is over an entry that is no task's result"),
+                    }
+                }
+                Signed::Checkpoint(size) => match self.tree.root_at(size) {
+                    Some(root) => (Namespace::Checkpoint, Checkpoint { ledger_id: self.id, size, root }.text()),
+                    None => {
+                        return fault("TRUNCATED".into(), format!("{file} signs a head of {size} entries; {} are here", self.tree.size()));
+                    }
+                },
+            };
+            let key = self.signed_by(&file, &row.bytes, namespace, message.as_bytes())?;
+            if key.id() != row.key {
+                return fault(format!("BAD-SIGNATURE({file})"), "its name is another key's");
+            }
+            let principal = self.trust(&file, &key, namespace)?;
+            self.worked(principal, key);
+        }
+        if let Some(sidecar) = self.sidecar.clone() {
+            let Some(sig) = &sidecar.sig else {
+                return fault(format!("UNSIGNED({})", sidecar.name), format!("there is no {}.sig", sidecar.name));
+            };
+            let file = format!("{}.sig", sidecar.name);
+            let key = self.signed_by(&file, sig, Namespace::Package, &sidecar.sha256)?;
+            let principal = self.trust(&file, &key, Namespace::Package)?;
+            self.worked(principal, key);
+        }
+        let n = self.facts.len();
+        Ok(match &self.options.signers {
+            Some(_) => format!("{n} signatures hold, by keys that are trusted for their roles"),
+            None => format!("{n} signatures hold; no allowed_signers of yours was given, so nothing is said about who signed"),
+        })
+    }
+
+    fn check_statement(&mut self, index: usize) -> Result<(), Problem> {
+        let entry = &self.entries[index].outline;
+        let (seq, kind, run) = (entry.seq, entry.kind, entry.run.clone());
+        let word = kind.statement_kind().unwrap_or_default();
+        let find = |name: &str| self.placed.iter().find(|p: &&Placed| p.seq == seq && p.part.name == name);
+        let (Some(json), Some(sig)) = (find("statement.json"), find("statement.sig")) else {
+            return fault(format!("UNSIGNED({seq})"), format!("the {word} in entry {seq} carries no signed statement"));
+        };
+        let (file, sig_file) = (json.path.clone(), sig.path.clone());
+        let (Some(bytes), Some(signature)) = (self.held.part_bytes(json)?, self.held.part_bytes(sig)?) else {
+            return fault(format!("UNSIGNED({seq})"), format!("the statement of entry {seq}, or its signature, is gone"));
+        };
+        let statement = match Statement::parse(&bytes) {
+            Ok(statement) if statement.kind == word => statement,
+            Ok(statement) => return fault(format!("WRONG-TYPE({file})"), format!("a {} stands where a {word} belongs", statement.kind)),
+            Err(SignError::Statement(why)) if why.contains("predicateType") => return fault(format!("WRONG-TYPE({file})"), why),
+            Err(error) => return fault(format!("MALFORMED({seq})"), format!("{file}: {error}")),
+        };
+        if statement.ledger_id != self.id || (run.is_some() && statement.run != run) {
+            return fault("WRONG-LEDGER".into(), format!("{file} speaks of another ledger or run"));
+        }
+        // Signed before its entry was appended, so over at most the entries before it.
+        let Some(root) = self.tree.root_at(statement.size).filter(|_| statement.size <= seq) else {
+            return fault(format!("MALFORMED({seq})"), format!("{file} is over {} entries, but is itself entry {seq}", statement.size));
+        };
+        let checkpoint = Checkpoint { ledger_id: self.id, size: statement.size, root };
+        if hash::sha256(checkpoint.text().as_bytes()) != statement.checkpoint {
+            return fault("REWRITTEN".into(), format!("{file} was signed over another history of {} entries", statement.size));
+        }
+        let key = match sshsig::SshSig::parse(&signature) {
+            Ok(sig) if Namespace::of_statement(word) != Some(sig.namespace) => {
+                return fault(
+                    format!("WRONG-ROLE({})", statement.principal),
+                    format!("{sig_file} is signed under {}", sig.namespace.as_str()),
+                );
+            }
+            Ok(sig) => self.signed_by(&sig_file, &signature, sig.namespace, &bytes)?,
+            Err(error) => return fault(format!("BAD-SIGNATURE({sig_file})"), error.to_string()),
+        };
+        self.check_subjects(&statement, &file)?;
+        let Some(namespace) = Namespace::of_statement(word) else { return Err(malformed_archive("namespace")) };
+        let principal = self.trust(&sig_file, &key, namespace)?;
+        if principal.as_ref().is_some_and(|p| *p != statement.principal) {
+            return fault(
+                format!("WRONG-ROLE({})", statement.principal),
+                format!("{sig_file} is signed with the key of another principal"),
+            );
+        }
+        if kind == EntryType::Decision && run.as_deref() == Some(self.run.as_str()) {
+            let go = match statement.text("decision") {
+                Some("go") => true,
+                Some("no-go") => false,
+                _ => return fault(format!("MALFORMED({seq})"), format!("{file} decides neither go nor no-go")),
+            };
+            let valid_until = statement.text("valid_until").map(str::to_owned);
+            self.signoffs.push(Signoff { seq, principal: statement.principal, key, go, size: statement.size, valid_until });
+        }
+        Ok(())
+    }
+
+    /// The files that a statement names besides the checkpoint are the report files published over the same state.
+    fn check_subjects(&self, statement: &Statement, file: &str) -> Result<(), Problem> {
+        for (name, digest) in &statement.subjects {
+            let published = self.placed.iter().rev().find(|p| {
+                p.kind == EntryType::Published
+                    && p.part.path.as_ref() == Some(name)
+                    && usize::try_from(p.seq)
+                        .ok()
+                        .and_then(|i| self.entries.get(i))
+                        .is_some_and(|e| e.published.map(|(size, _)| size) == Some(statement.size))
+            });
+            let Some(published) = published else {
+                return fault(
+                    format!("REPORT-MISMATCH({name})"),
+                    format!("{file} is over a report that was not published at {}", statement.size),
+                );
+            };
+            if let Some(bytes) = self.held.part_bytes(published)?
+                && hash::sha256(&bytes) != *digest
+            {
+                return fault(format!("REPORT-MISMATCH({name})"), format!("{file} was signed over another {name}"));
+            }
+        }
+        if statement.kind == "signoff" {
+            let covered = |p: &&Placed| statement.subjects.iter().any(|(name, _)| p.part.path.as_ref() == Some(name));
+            let published = self.placed.iter().filter(|p| self.published_at(p) == Some(statement.size));
+            if let Some(left_out) = published.into_iter().find(|p| !covered(p)) {
+                return fault(
+                    format!("REPORT-MISMATCH({})", left_out.path),
+                    format!("{file} leaves {} out of what it signs", left_out.path),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The size that a part was published over, if it was published for this run.
+    fn published_at(&self, placed: &Placed) -> Option<u64> {
+        let entry = usize::try_from(placed.seq).ok().and_then(|i| self.entries.get(i))?;
+        entry.published.filter(|_| entry.outline.run.as_deref() == Some(self.run.as_str())).map(|(size, _)| size)
+    }
+
+    fn signed_by(&self, file: &str, signature: &[u8], namespace: Namespace, message: &[u8]) -> Result<PublicKey, Problem> {
+        sshsig::verify(signature, namespace, message).or_else(|error| fault(format!("BAD-SIGNATURE({file})"), error.to_string()))
+    }
+
+    /// What the verifier's own file says: the principal, or a fault; `None` when no file was given.
+    fn trust(&mut self, file: &str, key: &PublicKey, namespace: Namespace) -> Result<Option<String>, Problem> {
+        let mut fact =
+            SignatureFact { file: file.to_owned(), namespace: namespace.as_str(), fingerprint: key.fingerprint(), principal: None };
+        let Some(signers) = &self.options.signers else {
+            self.facts.push(fact);
+            return Ok(None);
+        };
+        if self.options.revoked.contains(key) {
+            return fault(format!("KEY-REVOKED({file})"), format!("the key {} is on your list of revoked keys", key.fingerprint()));
+        }
+        let principal = match signers.standing(key, namespace, &self.at) {
+            Standing::Holds(signer) => signer.principal.clone(),
+            Standing::WrongRole(signer) => {
+                return fault(
+                    format!("WRONG-ROLE({})", signer.principal),
+                    format!("{file}: this key may not sign under {}", namespace.as_str()),
+                );
+            }
+            Standing::Expired(signer) => {
+                return fault(format!("KEY-EXPIRED({file})"), format!("the key of {} is not valid at {}", signer.principal, self.at));
+            }
+            Standing::Unknown => {
+                return fault(format!("UNTRUSTED-KEY({file})"), format!("your allowed_signers does not know {}", key.fingerprint()));
+            }
+        };
+        fact.principal = Some(principal.clone());
+        self.facts.push(fact);
+        Ok(Some(principal))
+    }
+
+    fn worked(&mut self, principal: Option<String>, key: PublicKey) {
+        self.workers.principals.extend(principal);
+        self.workers.keys.insert(key);
+    }
+}
