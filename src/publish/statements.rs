@@ -8,7 +8,7 @@ use crate::domain::RunId;
 use crate::domain::verdict::Verdict;
 use crate::record::Run;
 use crate::sign::signers::Standing;
-use crate::sign::{AllowedSigners, Namespace, SigningKey, Statement, sshsig};
+use crate::sign::{AllowedSigners, Namespace, PublicKey, SigningKey, Statement, sshsig};
 
 /// Who signs, with what.
 pub struct By<'a> {
@@ -145,13 +145,41 @@ pub fn sign_off(store: &mut Store, id: &RunId, go: bool, by: &By<'_>, reason: &s
     Ok((store.append(draft)?, rendered))
 }
 
+/// Records that a key was added to, or taken from, those who may sign. It is history: the verifier's own allowed_signers decides,
+/// and a revocation only takes away.
+pub fn key_changed(
+    store: &mut Store,
+    added: bool,
+    principal: &str,
+    key: &PublicKey,
+    roles: &[Namespace],
+    by: &By<'_>,
+    reason: &str,
+) -> Result<Entry> {
+    let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+    let statement = over(store, "keys", None, by, reason)?
+        .with("change", if added { "added" } else { "revoked" })
+        .with("key", format!("ssh-ed25519 {}", key.to_base64()))
+        .with("key_principal", principal)
+        .with("roles", roles.join(","));
+    let kind = if added { EntryType::KeyAdded } else { EntryType::KeyRevoked };
+    let mut draft = signed(kind, Namespace::Keys, &statement, by)?;
+    draft.body.insert("principal".into(), principal.into());
+    draft.body.insert("key".into(), key.fingerprint().into());
+    Ok(store.append(draft)?)
+}
+
 fn statement(store: &Store, kind: &str, run: &Run, by: &By<'_>, reason: &str) -> Result<Statement> {
+    over(store, kind, Some(run.id.as_str()), by, reason)
+}
+
+fn over(store: &Store, kind: &str, run: Option<&str>, by: &By<'_>, reason: &str) -> Result<Statement> {
     let reason = reason.trim();
     if reason.is_empty() {
         return Err(PublishError::refused("the reason is empty", "write why into the file that --reason-file names"));
     }
     let checkpoint = store.checkpoint(store.len()?)?;
-    Ok(Statement::over(kind, &checkpoint, Some(run.id.as_str()), by.principal, reason))
+    Ok(Statement::over(kind, &checkpoint, run, by.principal, reason))
 }
 
 fn signed(kind: EntryType, namespace: Namespace, statement: &Statement, by: &By<'_>) -> Result<Draft> {
