@@ -9,5 +9,10 @@ mod catalog;
 mod cluster;
 #[path = "pg/dump.rs"]
 mod dump;
+#[path = "pg/environment.rs"]
+mod environment;
 #[path = "pg/scratch.rs"]
 mod scratch;
+#[path = "steps_fk_integrity/world.rs"]
+#[allow(dead_code)]
+mod world;

@@ -6,7 +6,25 @@ use super::header::Check;
 use crate::domain::plan::StepKind;
 
 /// CE-20.
-const ENVIRONMENT: &[&str] = &[];
+const ENVIRONMENT: &[&str] = &[
+    include_str!("../../queries/environment/server-version-untested.sql"),
+    include_str!("../../queries/environment/accepts-writes.sql"),
+    include_str!("../../queries/environment/connection-encrypted.sql"),
+    include_str!("../../queries/environment/client-tools.sql"),
+    include_str!("../../queries/environment/role-reads-everything.sql"),
+    include_str!("../../queries/environment/role-sees-every-row.sql"),
+    include_str!("../../queries/environment/role-creates.sql"),
+    include_str!("../../queries/environment/role-owns-tables.sql"),
+    include_str!("../../queries/environment/role-makes-scratch.sql"),
+    include_str!("../../queries/environment/required-settings.sql"),
+    include_str!("../../queries/environment/required-extensions.sql"),
+    include_str!("../../queries/environment/required-variables.sql"),
+    include_str!("../../queries/environment/free-space.sql"),
+    include_str!("../../queries/environment/schema-version.sql"),
+    include_str!("../../queries/environment/backup-made.sql"),
+    include_str!("../../queries/environment/backup-restores.sql"),
+    include_str!("../../queries/environment/backup-matches-source.sql"),
+];
 
 /// CE-21.
 const SCRIPTS: &[&str] = &[

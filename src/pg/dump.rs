@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::catalog::{Catalog, table_states};
 use super::programs::{self, Program};
 use super::tool::Tool;
-use super::{Access, PgError, Session, Target};
+use super::{Access, PgError, PgErrorKind, Session, Target};
 use crate::config;
 use crate::domain::product::{BackupFacts, TableState};
 
@@ -27,6 +27,8 @@ pub struct Tools {
     pub major: i32,
     /// `pg_dump (PostgreSQL) 15.18 …`
     pub version: String,
+    /// pg_restore's own major.
+    pub restore_major: i32,
     server_major: i32,
     jobs: u32,
 }
@@ -60,15 +62,28 @@ impl Tools {
                 .map_or_else(|| best("pg_restore", dump.major, dump.major), Ok)?,
         };
         if restore.major < dump.major {
-            return Err(PgError::other(format!("pg_restore {} cannot read an archive of pg_dump {}", restore.major, dump.major)));
+            return Err(no_tool(format!("pg_restore {} cannot read an archive of pg_dump {}", restore.major, dump.major)));
         }
         let (pg_dump, pg_restore, major, version) = (dump.path, restore.path, dump.major, dump.version);
-        Ok(Self { pg_dump, pg_restore, major, version, server_major, jobs: config.jobs.max(1) })
+        let restore_major = restore.major;
+        Ok(Self { pg_dump, pg_restore, major, version, restore_major, server_major, jobs: config.jobs.max(1) })
+    }
+
+    /// [`Tools::dump_with_catalog`], for callers who need the facts alone.
+    pub async fn dump(&self, target: &Target, file: &Path, shown: &str, config: &config::Backup) -> Result<BackupFacts, PgError> {
+        Ok(self.dump_with_catalog(target, file, shown, config).await?.0)
     }
 
     /// Dumps the target into `file` (custom format, 0600, its folder 0700) from an exported snapshot in which catalog and data are
     /// fingerprinted. `restore_us` is left `None`. `shown` is the path to record. An existing file is not overwritten.
-    pub async fn dump(&self, target: &Target, file: &Path, shown: &str, config: &config::Backup) -> Result<BackupFacts, PgError> {
+    /// The catalog is the source's in that snapshot, as far as dumps carry it.
+    pub async fn dump_with_catalog(
+        &self,
+        target: &Target,
+        file: &Path,
+        shown: &str,
+        config: &config::Backup,
+    ) -> Result<(BackupFacts, Catalog), PgError> {
         prepare(file)?;
         let session = target.session_with(Access::ReadOnly, 0, 30_000).await?;
         let snapshot = exported_snapshot(&session).await?;
@@ -84,7 +99,7 @@ impl Tools {
         session.batch("COMMIT").await?;
         let toc_entries = self.contents(file).await?.lines().filter(|line| is_entry(line)).count() as u64;
         let (sha256, bytes) = digest(file).await?;
-        Ok(BackupFacts {
+        let facts = BackupFacts {
             file: shown.to_owned(),
             sha256,
             bytes,
@@ -94,7 +109,8 @@ impl Tools {
             restore_us: None,
             catalog: catalog.fingerprint(),
             tables,
-        })
+        };
+        Ok((facts, catalog))
     }
 
     async fn run_dump(&self, target: &Target, file: &Path, snapshot: &str, config: &config::Backup) -> Result<i64, PgError> {
@@ -122,7 +138,7 @@ impl Tools {
         let list = String::from_utf8_lossy(&listed.stdout).into_owned();
         match list.lines().any(is_entry) {
             true => Ok(list),
-            false => Err(PgError::other("the archive's table of contents is empty")),
+            false => Err(PgError::of_kind(PgErrorKind::ToolFailed, "the archive's table of contents is empty")),
         }
     }
 
@@ -137,7 +153,7 @@ impl Tools {
         list.write_all((kept.join("\n") + "\n").as_bytes())
             .map_err(|error| PgError::other(format!("cannot write a temporary file: {error}")))?;
 
-        let newer = self.major >= 17 && self.server_major < 17;
+        let newer = self.restore_major >= 17 && self.server_major < 17;
         let mut tool = Tool::new(&self.pg_restore)
             .connect(into.spec(), into.application_name())
             .arg("--no-password")
@@ -162,8 +178,12 @@ impl Tools {
     }
 }
 
+fn no_tool(message: String) -> PgError {
+    PgError::of_kind(PgErrorKind::NoTool, message)
+}
+
 fn asked(path: &Path) -> Result<Program, PgError> {
-    programs::version_of(path).map_err(|error| PgError::other(format!("cannot use {}: {error}", path.display())))
+    programs::version_of(path).map_err(|error| no_tool(format!("cannot use {}: {error}", path.display())))
 }
 
 /// The program of this major; else the oldest newer one; else an error that names what there is. With `LEDGER_PG_BIN` that folder is
@@ -176,7 +196,7 @@ fn best(name: &str, wanted: i32, server_major: i32) -> Result<Program, PgError> 
     if let Some(newer) = found.iter().filter(|program| program.major > wanted).min_by_key(|program| program.major) {
         return Ok(newer.clone());
     }
-    Err(PgError::other(match found.iter().max_by_key(|program| program.major) {
+    Err(no_tool(match found.iter().max_by_key(|program| program.major) {
         Some(older) => {
             format!("the newest {name} here is version {} ({}), older than the server's {server_major}", older.major, older.path.display())
         }

@@ -21,6 +21,37 @@ pub struct PgError {
     pub object: Option<String>,
     /// Whether the connection is gone.
     pub disconnected: bool,
+    /// What kind of trouble it is, for hints and for telling a bad answer from no answer.
+    pub kind: PgErrorKind,
+}
+
+/// Kinds of trouble with PostgreSQL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PgErrorKind {
+    /// The server answered with a SQLSTATE.
+    Server,
+    /// The connection string, or a file that belongs to it, cannot be used.
+    Setting,
+    /// Nothing listens there, or the name is unknown.
+    NoServer,
+    /// The server refused the password or wants one.
+    Password,
+    /// The server does not do TLS, or wants it.
+    TlsRefused,
+    /// The server's certificate does not hold.
+    Certificate,
+    /// The server has no such database.
+    NoDatabase,
+    /// A transaction pooler: sessions do not last there.
+    Pooler,
+    /// No program, or one too old.
+    NoTool,
+    /// A tool lacked a privilege, a role, an extension, room or a connection here: nothing is known about what it worked on.
+    ToolEnvironment,
+    /// A tool failed over what it worked on: a damaged archive, a row that breaks a constraint.
+    ToolFailed,
+    #[default]
+    Other,
 }
 
 /// Classes whose primary messages speak of objects, syntax and resources, never of row values.
@@ -29,7 +60,12 @@ const SPEAKING_CLASSES: [&str; 17] = ["08", "0A", "23", "25", "28", "2B", "3B", 
 impl PgError {
     /// An error of our own, without a server's answer.
     pub fn other(message: impl Into<String>) -> Self {
-        Self { message: message.into(), sqlstate: None, position: None, object: None, disconnected: false }
+        Self::of_kind(PgErrorKind::Other, message)
+    }
+
+    /// An error of our own of a known kind.
+    pub fn of_kind(kind: PgErrorKind, message: impl Into<String>) -> Self {
+        Self { message: message.into(), sqlstate: None, position: None, object: None, disconnected: false, kind }
     }
 
     /// Whether the SQLSTATE is this one.
@@ -49,6 +85,7 @@ impl From<tokio_postgres::Error> for PgError {
                 sqlstate: None,
                 position: None,
                 object: None,
+                kind: PgErrorKind::Other,
             },
         }
     }
@@ -76,6 +113,11 @@ fn from_db(db: &DbError) -> PgError {
         position,
         object,
         disconnected: sqlstate.starts_with("57P") || sqlstate.starts_with("08"),
+        kind: match sqlstate {
+            "28P01" => PgErrorKind::Password,
+            "3D000" => PgErrorKind::NoDatabase,
+            _ => PgErrorKind::Server,
+        },
     }
 }
 

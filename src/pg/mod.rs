@@ -17,7 +17,7 @@ mod tool;
 pub use catalog::{Catalog, CatalogChange};
 pub use cluster::{Cluster, ClusterError, ClusterOptions};
 pub use connect::ConnectSpec;
-pub use error::PgError;
+pub use error::{PgError, PgErrorKind};
 pub use scratch::{ScratchDb, ScratchPool};
 pub use session::{Access, Session, SessionOptions};
 pub use target::Target;

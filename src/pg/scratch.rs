@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::dump::{Tools, elapsed_us};
-use super::{Access, PgError, Session, Target};
+use super::{Access, PgError, PgErrorKind, Session, Target};
 
 /// Every scratch database's name begins so; `ledger_scratch_` and nothing else is ever dropped.
 pub const PREFIX: &str = "ledger_scratch_";
@@ -73,6 +73,11 @@ impl ScratchPool {
         }
     }
 
+    /// Where scratch databases are made.
+    pub fn server(&self) -> &Target {
+        &self.server
+    }
+
     /// The tools that restore, if any were found.
     pub fn tools(&self) -> Option<&Tools> {
         self.tools.as_ref()
@@ -86,7 +91,10 @@ impl ScratchPool {
         let (restored, time) = match state.restored.get(&path) {
             Some(name) => (name.clone(), None),
             None => {
-                let tools = self.tools.as_ref().ok_or_else(|| PgError::other("no pg_restore that fits the server was found"))?;
+                let tools = self
+                    .tools
+                    .as_ref()
+                    .ok_or_else(|| PgError::of_kind(PgErrorKind::NoTool, "no pg_restore that fits the server was found"))?;
                 let db = self.make_empty(&mut state, "backup").await?;
                 let name = db.target.identity().database.clone();
                 let clock = Instant::now();

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use regex_lite::Regex;
 use tokio::process::Command;
 
-use super::{ConnectSpec, PgError};
+use super::{ConnectSpec, PgError, PgErrorKind};
 
 /// A tool that is run to its end; killed when the future is dropped.
 pub(super) struct Tool {
@@ -55,7 +55,11 @@ impl Tool {
 
     /// Runs it; the outcome is for the caller to judge.
     pub async fn run(mut self) -> Result<Ended, PgError> {
-        let output = self.command.output().await.map_err(|error| PgError::other(format!("cannot run {}: {error}", self.name)))?;
+        let output = self
+            .command
+            .output()
+            .await
+            .map_err(|error| PgError::of_kind(PgErrorKind::NoTool, format!("cannot run {}: {error}", self.name)))?;
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         Ok(Ended { status: output.status, stdout: output.stdout, stderr, name: self.name })
     }
@@ -73,40 +77,41 @@ impl Ended {
     /// The reason for a failure: exit code, object and class of error; never the tool's own text.
     pub fn error(&self) -> PgError {
         let code = self.status.code().map_or_else(|| "was killed".to_owned(), |code| format!("failed with exit code {code}"));
-        PgError::other(format!("{} {code}: {}", self.name, reduce(&self.stderr)))
+        let (kind, said) = reduce(&self.stderr);
+        PgError::of_kind(kind, format!("{} {code}: {said}", self.name))
     }
 }
 
-/// Phrases of PostgreSQL's tools and servers, and how we say it. First match wins; the order goes from the particular to the general.
-const CLASSES: [(&str, &str); 28] = [
-    ("server version mismatch", "the tool is older than the server"),
-    ("unsupported version", "the archive is from a newer pg_dump than this pg_restore"),
-    ("does not appear to be a valid archive", "the file is not a PostgreSQL archive"),
-    ("could not read from input file", "the file ends too early"),
-    ("unexpected end of file", "the file ends too early"),
-    ("could not find block ID", "the file lacks a table's data"),
-    ("could not uncompress", "the file's data is damaged"),
-    ("could not open input file", "the file cannot be opened"),
-    ("No space left on device", "no space left on the device"),
-    ("could not extend file", "the server could not extend a file: its disk may be full"),
-    ("could not write", "cannot write"),
-    ("password authentication failed", "password authentication failed"),
-    ("no password supplied", "no password supplied"),
-    ("Connection refused", "connection refused"),
-    ("SSL", "TLS failed"),
-    ("certificate", "TLS failed"),
-    ("row-level security", "the role would see only some rows (row security)"),
-    ("lock timeout", "a lock was not granted in time"),
-    ("statement timeout", "a statement took too long"),
-    ("must be superuser", "it needs a superuser"),
-    ("must be owner", "the role must own the object"),
-    ("must be able to SET ROLE", "the role may not act as the object's owner"),
-    ("must be member of role", "the role may not act as the object's owner"),
-    ("permission denied", "permission denied"),
-    ("already exists", "an object exists already"),
-    ("violates", "a constraint is violated"),
-    ("could not create unique index", "a unique index meets duplicates"),
-    ("does not exist", "something that is needed does not exist"),
+/// Phrases of PostgreSQL's tools and servers, how we say it, and whether it speaks of this place rather than of what was worked on.
+/// First match wins; the order goes from the particular to the general.
+const CLASSES: [(&str, &str, PgErrorKind); 27] = [
+    ("server version mismatch", "the tool is older than the server", PgErrorKind::NoTool),
+    ("unsupported version", "the archive is from a newer pg_dump than this pg_restore", PgErrorKind::NoTool),
+    ("does not appear to be a valid archive", "the file is not a PostgreSQL archive", PgErrorKind::ToolFailed),
+    ("could not read from input file", "the file ends too early", PgErrorKind::ToolFailed),
+    ("unexpected end of file", "the file ends too early", PgErrorKind::ToolFailed),
+    ("could not find block ID", "the file lacks a table's data", PgErrorKind::ToolFailed),
+    ("could not uncompress", "the file's data is damaged", PgErrorKind::ToolFailed),
+    ("could not open input file", "the file cannot be opened", PgErrorKind::ToolFailed),
+    ("No space left on device", "no space left on the device", PgErrorKind::ToolEnvironment),
+    ("could not extend file", "the server could not extend a file: its disk may be full", PgErrorKind::ToolEnvironment),
+    ("could not write", "cannot write", PgErrorKind::ToolEnvironment),
+    ("password authentication failed", "password authentication failed", PgErrorKind::ToolEnvironment),
+    ("no password supplied", "no password supplied", PgErrorKind::ToolEnvironment),
+    ("connection to server", "the connection failed", PgErrorKind::ToolEnvironment),
+    ("server closed the connection", "the connection was lost", PgErrorKind::ToolEnvironment),
+    ("row-level security", "the role would see only some rows (row security)", PgErrorKind::ToolEnvironment),
+    ("lock timeout", "a lock was not granted in time", PgErrorKind::ToolEnvironment),
+    ("statement timeout", "a statement took too long", PgErrorKind::ToolEnvironment),
+    ("must be superuser", "it needs a superuser", PgErrorKind::ToolEnvironment),
+    ("must be owner", "the role must own the object", PgErrorKind::ToolEnvironment),
+    ("must be able to SET ROLE", "the role may not act as the object's owner", PgErrorKind::ToolEnvironment),
+    ("must be member of role", "the role may not act as the object's owner", PgErrorKind::ToolEnvironment),
+    ("permission denied", "permission denied", PgErrorKind::ToolEnvironment),
+    ("already exists", "an object exists already", PgErrorKind::ToolFailed),
+    ("violates", "a constraint is violated", PgErrorKind::ToolFailed),
+    ("could not create unique index", "a unique index meets duplicates", PgErrorKind::ToolFailed),
+    ("does not exist", "something that is needed does not exist", PgErrorKind::ToolFailed),
 ];
 
 static TOC_ENTRY: LazyLock<Option<Regex>> =
@@ -122,8 +127,8 @@ fn first(regex: &LazyLock<Option<Regex>>, text: &str, group: usize) -> Option<St
 }
 
 /// Object and class of the first error that a tool printed.
-fn reduce(stderr: &str) -> String {
-    let class = match stderr.find("error:").map(|at| &stderr[at..]) {
+fn reduce(stderr: &str) -> (PgErrorKind, String) {
+    let (class, kind) = match stderr.find("error:").map(|at| &stderr[at..]) {
         // DETAIL, HINT and the like may hold values that look like a phrase of ours.
         Some(rest) => classify(rest.split_once("\nDETAIL").map_or(rest, |(message, _)| message)),
         None => classify(stderr),
@@ -134,13 +139,18 @@ fn reduce(stderr: &str) -> String {
         .map(|role| format!(" (role {role})"))
         .or_else(|| first(&EXTENSION, stderr, 1).map(|extension| format!(" (extension {extension})")))
         .or_else(|| first(&DENIED, stderr, 1).filter(|_| class == "permission denied").map(|object| format!(" ({object})")));
-    format!("{class}{}{}", named.unwrap_or_default(), entry.unwrap_or_default())
+    // A role or an extension that this server lacks says nothing about the archive.
+    let kind = if first(&ROLE, stderr, 1).or_else(|| first(&EXTENSION, stderr, 1)).is_some() { PgErrorKind::ToolEnvironment } else { kind };
+    (kind, format!("{class}{}{}", named.unwrap_or_default(), entry.unwrap_or_default()))
 }
 
-fn classify(text: &str) -> &'static str {
+fn classify(text: &str) -> (&'static str, PgErrorKind) {
     // The first line is the message; a command or a COPY line may follow.
     let message: String = text.lines().take(2).collect::<Vec<_>>().join("\n");
-    CLASSES.iter().find(|(phrase, _)| message.contains(phrase)).map_or("an error of no known class", |(_, said)| said)
+    CLASSES
+        .iter()
+        .find(|(phrase, ..)| message.contains(phrase))
+        .map_or(("an error of no known class", PgErrorKind::ToolFailed), |(_, said, kind)| (*said, *kind))
 }
 
 #[cfg(test)]
@@ -152,21 +162,21 @@ mod tests {
         let stderr = "pg_restore: while PROCESSING TOC:\npg_restore: from TOC entry 3345; 0 16400 TABLE DATA clauses migrator\n\
                       pg_restore: error: COPY failed for table \"clauses\": ERROR:  duplicate key value violates unique constraint \"clauses_pkey\"\n\
                       DETAIL:  Key (id)=(canary-7) already exists.\nCONTEXT:  COPY clauses, line 1: \"canary-7\tsecret\"\n";
-        assert_eq!(reduce(stderr), "a constraint is violated at TABLE DATA clauses");
+        assert_eq!(reduce(stderr), (PgErrorKind::ToolFailed, "a constraint is violated at TABLE DATA clauses".into()));
     }
 
     #[test]
     fn what_helps_is_named() {
         assert_eq!(
             reduce("pg_restore: error: could not execute query: ERROR:  role \"app_user\" does not exist\nCommand was: GRANT"),
-            "something that is needed does not exist (role app_user)"
+            (PgErrorKind::ToolEnvironment, "something that is needed does not exist (role app_user)".into())
         );
         assert_eq!(
             reduce(
                 "pg_dump: error: query failed: ERROR:  permission denied for table clauses\npg_dump: detail: Query was: LOCK TABLE public.clauses"
             ),
-            "permission denied (table clauses)"
+            (PgErrorKind::ToolEnvironment, "permission denied (table clauses)".into())
         );
-        assert_eq!(reduce("sh: 1: nonsense canary"), "an error of no known class");
+        assert_eq!(reduce("sh: 1: nonsense canary"), (PgErrorKind::ToolFailed, "an error of no known class".into()));
     }
 }

@@ -141,7 +141,9 @@ impl Engine<'_> {
             }
             None => {
                 let rendered = (task.uses == StepKind::Readiness).then(|| self.hooks.render(self.store, run));
-                let target = self.target.named(&format!("ledger/{run}/{}", task.id));
+                let name = format!("ledger/{run}/{}", task.id);
+                let target = self.target.named(&name);
+                self.scratch.set_application_name(&name);
                 let saying = Saying(self.listener);
                 let cx = Context {
                     config: self.config,

@@ -213,6 +213,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     }
 }
 
+pub mod backup;
 pub mod command;
 pub mod counting;
 pub mod environment;

@@ -67,7 +67,11 @@ impl World {
 
     /// Runs the last task of the plan.
     pub async fn run(&self, target: &Target) -> Given {
-        let scratch = ScratchPool::new(target.clone(), None);
+        self.run_with(target, &ScratchPool::new(target.clone(), None)).await
+    }
+
+    /// Runs the last task of the plan with scratch databases of the caller's.
+    pub async fn run_with(&self, target: &Target, scratch: &ScratchPool) -> Given {
         let log = TaskLog::default();
         let run = RunId::new("staging_migration_20260108");
         let cx = Context {
@@ -76,7 +80,7 @@ impl World {
             run: &run,
             project: &self.project,
             target,
-            scratch: &scratch,
+            scratch,
             products: &self.products,
             noted_suites: &[],
             results: &self.results,

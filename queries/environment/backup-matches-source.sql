@@ -1,0 +1,11 @@
+-- code: backup-matches-source
+-- title: The restored backup equals the database it was made from
+-- step: environment
+-- kind: probe
+-- severity: critical
+-- min-subjects: 1
+-- why: a backup that lacks rows, policies or grants restores without any error
+-- fix: make the backup again; objects named here are not in it as they are in the database
+
+-- The restored copy's catalog (every definition, owner, grant, policy; see ARCHITECTURE.md for what is not covered) and each table's exact row count and
+-- order-independent digest are compared with those of the dump's own snapshot.

@@ -1,0 +1,11 @@
+-- code: backup-restores
+-- title: The backup can be restored
+-- step: environment
+-- kind: probe
+-- severity: critical
+-- min-subjects: 1
+-- why: a truncated archive still lists its contents; only a restore shows that it is whole
+-- fix: make the backup again; if it fails again, look at disk and network between here and the server
+
+-- pg_restore --exit-on-error of the whole archive into an empty scratch database of the same encoding and locale. Its time is the measured way back.
+-- A privilege, role or extension that is missing where the copy is made leaves this undecided: it says nothing about the archive.

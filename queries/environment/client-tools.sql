@@ -1,0 +1,11 @@
+-- code: client-tools
+-- title: pg_dump and pg_restore fit the server
+-- step: environment
+-- kind: probe
+-- severity: high
+-- min-subjects: 2
+-- why: an older pg_dump refuses the server, and a mixed pair makes archives that cannot be read back
+-- fix: install the client of the server's major version (Debian: postgresql-client-NN), or name it under [backup] pg-dump
+
+-- Looked for: [backup] pg-dump and pg-restore, LEDGER_PG_BIN, PATH, the usual versioned folders. Taken: the pair of the server's major, a newer one
+-- only if there is none. Each program is asked for its --version.

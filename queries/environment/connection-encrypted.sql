@@ -1,0 +1,11 @@
+-- code: connection-encrypted
+-- title: The connection is encrypted, or does not leave the machine
+-- step: environment
+-- kind: probe
+-- severity: high
+-- min-subjects: 1
+-- why: a backup travels over it
+-- fix: sslmode=verify-full (with sslrootcert where the authority is not a public one)
+
+-- The server's own view of our session: pg_catalog.pg_stat_ssl of pg_backend_pid(), and inet_server_addr(). Right is TLS, a unix socket, or a
+-- loopback address.

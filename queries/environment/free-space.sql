@@ -1,0 +1,12 @@
+-- code: free-space
+-- title: There is room for the backup
+-- step: environment
+-- kind: probe
+-- severity: high
+-- min-subjects: 1
+-- why: a backup that runs out of space is none, and scratch copies need the database's size again
+-- fix: free space, move [backup] dir, or correct [require] free-space-factor
+
+-- The backup folder's file system (statvfs, what is available to us) must hold [require] free-space-factor (default 1) times pg_database_size of the
+-- target. Where the server's data folder is on this machine and may be read, its file system must hold the same for scratch copies; elsewhere the
+-- server's disk is not examined, and the report says so.

@@ -1,0 +1,11 @@
+-- code: required-variables
+-- title: The environment variables that ledger.toml requires are set
+-- step: environment
+-- kind: probe
+-- severity: high
+-- min-subjects: 1
+-- when-none: not-applicable
+-- why: what the application or the migrations read from the environment must be there when they run
+-- fix: export the variable, or correct [require] variables
+
+-- Each name of [require] variables is looked up in this process's environment; set and empty counts as not set. Values are not read into evidence.

@@ -1,0 +1,198 @@
+//! A backup that is one: made from a snapshot, restored into a scratch database, compared to the row. Used before and after execution.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::{Context, StepError, StepReport};
+use crate::checks::ask::Asked;
+use crate::checks::{Check, find};
+use crate::domain::product::{BackupFacts, TableState};
+use crate::domain::{Evidence, SubjectRow};
+use crate::pg::catalog::table_states;
+use crate::pg::dump::Tools;
+use crate::pg::{Access, Catalog, CatalogChange, PgError, PgErrorKind, ScratchDb};
+
+/// The three checks of a backup, in order.
+pub struct BackupChecks {
+    pub made: &'static str,
+    pub restores: &'static str,
+    pub matches: &'static str,
+}
+
+/// A backup as far as it came.
+pub struct Backed {
+    /// `restore_us` is there when it was restored.
+    pub facts: BackupFacts,
+    /// The source's catalog in the dump's snapshot.
+    pub catalog: Catalog,
+    /// Where it lies.
+    pub file: PathBuf,
+    /// Restored, and equal to the source.
+    pub holds: bool,
+}
+
+/// Makes `<backup folder>/<run>_<label>.dump`, restores and compares it; adds the evidence of the three checks. `None`: it was not made.
+/// The restored copy stays in the scratch pool, so that a later `copy_of` the same file does not restore again.
+pub async fn back_up(cx: &Context<'_>, label: &str, checks: &BackupChecks, report: &mut StepReport) -> Result<Option<Backed>, StepError> {
+    let known = |code: &str| find(code).ok_or_else(|| StepError::cannot(format!("there is no check {code}")));
+    let (made, restores, matches) = (known(checks.made)?, known(checks.restores)?, known(checks.matches)?);
+
+    cx.progress.say("backup");
+    let asked = Asked::now();
+    let mut backed = match make(cx, label).await {
+        Ok(backed) => backed,
+        Err(error) => {
+            cx.log.line(format!("backup not made: {error}"));
+            report.evidence.push(failed(asked, made, "target", label, &error));
+            for check in [restores, matches] {
+                report.evidence.push(Asked::now().unanswered(check, "scratch", serde_json::Value::Null, "no backup was made"));
+            }
+            return Ok(None);
+        }
+    };
+    let facts = &backed.facts;
+    cx.log.line(format!("{}: {} bytes, {} entries, sha256 {}", facts.file, facts.bytes, facts.toc_entries, facts.sha256));
+    let observed = format!("{}, {} entries, sha256 {}", human_bytes(facts.bytes), facts.toc_entries, &facts.sha256[..12]);
+    let row = SubjectRow::new(&facts.file, facts.bytes > 0 && facts.toc_entries > 0, "an archive with contents", observed);
+    let row = row.with_detail(json!({ "sha256": facts.sha256, "bytes": facts.bytes, "tool": facts.tool, "dump_us": facts.dump_us }));
+    report.evidence.push(asked.answered(made, "target", json!({ "label": label }), vec![row]));
+
+    cx.progress.say("restore of the backup");
+    let asked = Asked::now();
+    let (copy, time) = match cx.scratch.copy_of(&backed.file, label).await {
+        Ok(copied) => copied,
+        Err(error) => {
+            cx.log.line(format!("backup not restored: {error}"));
+            report.evidence.push(failed(asked, restores, "scratch", &backed.facts.file, &error));
+            report.evidence.push(Asked::now().unanswered(matches, "scratch", serde_json::Value::Null, "the backup could not be restored"));
+            return Ok(Some(backed));
+        }
+    };
+    backed.facts.restore_us = time;
+    cx.log.line(format!("restored in {} ms", time.unwrap_or_default() / 1000));
+    let row = SubjectRow::new(&backed.facts.file, true, "restored without error", "restored without error")
+        .with_detail(json!({ "restore_us": time }));
+    report.evidence.push(asked.answered(restores, "scratch", serde_json::Value::Null, vec![row]));
+
+    cx.progress.say("comparison of the restored copy");
+    let asked = Asked::now();
+    let compared = compare(cx, &copy, &backed).await;
+    cx.scratch.drop_db(copy).await?;
+    match compared {
+        Ok(rows) => {
+            backed.holds = rows.iter().all(|row| row.ok == Some(true));
+            report.evidence.push(asked.answered(matches, "scratch", json!({ "excluded": cx.config.backup.exclude_schemas }), rows));
+        }
+        Err(error) => report.evidence.push(asked.unanswered(matches, "scratch", serde_json::Value::Null, error.to_string())),
+    }
+    Ok(Some(backed))
+}
+
+async fn make(cx: &Context<'_>, label: &str) -> Result<Backed, PgError> {
+    let config = &cx.config.backup;
+    let tools = match cx.scratch.tools() {
+        Some(tools) => tools.clone(),
+        None => Tools::find(cx.target.major(), config)?,
+    };
+    let folder = cx.project.path(&config.dir);
+    // A rerun keeps the earlier backup: its digest stands in an earlier entry.
+    let file = (1..)
+        .map(|n| if n == 1 { format!("{}_{label}.dump", cx.run) } else { format!("{}_{label}-{n}.dump", cx.run) })
+        .map(|name| folder.join(name))
+        .find(|file| !file.exists())
+        .ok_or_else(|| PgError::other("no free name for the backup"))?;
+    let (facts, catalog) = tools.dump_with_catalog(cx.target, &file, &cx.project.shown(&file), config).await?;
+    Ok(Backed { facts, catalog, file, holds: false })
+}
+
+/// A failure over the work itself is an answer; a privilege, a program or a connection that is missing here is none.
+fn failed(asked: Asked, check: &Check, asked_of: &str, subject: &str, error: &PgError) -> Evidence {
+    match error.kind {
+        PgErrorKind::ToolFailed | PgErrorKind::Other if !error.disconnected => {
+            let row = SubjectRow::new(subject, false, "done without error", error.to_string());
+            asked.answered(check, asked_of, serde_json::Value::Null, vec![row])
+        }
+        _ => asked.unanswered(check, asked_of, serde_json::Value::Null, error.to_string()),
+    }
+}
+
+async fn compare(cx: &Context<'_>, copy: &ScratchDb, backed: &Backed) -> Result<Vec<SubjectRow>, PgError> {
+    let excluded = &cx.config.backup.exclude_schemas;
+    let session = copy.target().session_with(Access::ReadOnly, 0, 5_000).await?;
+    let restored = Catalog::read(&session, excluded).await?.as_dumped();
+    let states = table_states(&session, excluded).await?;
+    let changes = backed.catalog.diff(&restored);
+    for change in &changes {
+        cx.log.line(format!("catalog: {}", briefly(change)));
+    }
+    let objects: usize = backed.catalog.objects.values().map(|objects| objects.len()).sum();
+    let mut rows = vec![SubjectRow::new(
+        "catalog",
+        changes.is_empty(),
+        format!("{objects} definitions as in the source"),
+        match changes.len() {
+            0 => format!("{objects} definitions as in the source"),
+            n => format!("{n} differ: {}", changes.iter().take(5).map(briefly).collect::<Vec<_>>().join("; ")),
+        },
+    )];
+    rows.extend(table_rows(&backed.facts.tables, &states));
+    Ok(rows)
+}
+
+/// `policy public.clauses.own removed`: without the definitions, which may be long.
+fn briefly(change: &CatalogChange) -> String {
+    let what = match (&change.before, &change.after) {
+        (_, None) => "missing in the copy",
+        (None, _) => "only in the copy",
+        _ => "different in the copy",
+    };
+    format!("{} {} {what}", change.kind, change.object)
+}
+
+/// One row per table of either side.
+fn table_rows(source: &[TableState], copy: &[TableState]) -> Vec<SubjectRow> {
+    let shown = |state: Option<&TableState>| match state {
+        Some(state) => format!("{} rows, digest {}", state.rows, &state.digest[..12.min(state.digest.len())]),
+        None => "no such table".to_owned(),
+    };
+    let of = |states: &[TableState], name: &str| states.iter().find(|state| state.table == name).cloned();
+    let mut names: Vec<&String> = source.iter().chain(copy).map(|state| &state.table).collect();
+    names.sort();
+    names.dedup();
+    names
+        .into_iter()
+        .map(|name| {
+            let (a, b) = (of(source, name), of(copy, name));
+            SubjectRow::new(name, a.is_some() && a == b, shown(a.as_ref()), shown(b.as_ref()))
+        })
+        .collect()
+}
+
+/// `48 MB`, decimal units.
+pub fn human_bytes(bytes: u64) -> String {
+    match bytes {
+        0..=999 => format!("{bytes} B"),
+        1_000..=999_999 => format!("{:.0} kB", bytes as f64 / 1e3),
+        1_000_000..=999_999_999 => format!("{:.0} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_either_side_lacks_is_a_difference() {
+        let state = |table: &str, rows: u64| TableState { table: table.into(), rows, digest: format!("{rows:064}") };
+        let rows = table_rows(&[state("a", 1), state("b", 2), state("c", 3)], &[state("a", 1), state("b", 1), state("d", 4)]);
+        let verdicts: Vec<_> = rows.iter().map(|row| (row.subject.as_str(), row.ok)).collect();
+        assert_eq!(verdicts, [("a", Some(true)), ("b", Some(false)), ("c", Some(false)), ("d", Some(false))]);
+    }
+
+    #[test]
+    fn sizes_read_as_people_say_them() {
+        assert_eq!([human_bytes(12), human_bytes(48_100_000), human_bytes(412_300)], ["12 B", "48 MB", "412 kB"]);
+    }
+}
