@@ -1,7 +1,7 @@
 -- code: no-future-timestamps
 -- title: Nothing is recorded as having happened in the future
 -- step: integrity
--- severity: medium
+-- severity: high
 -- min-subjects: 1
 -- when-none: not-applicable
 -- kind: probe

@@ -252,14 +252,14 @@ pub const FAULTS: &[Fault] = &[
                     WHERE n.id <> a.analysis_id ORDER BY n.id LIMIT 1)\n\
                   WHERE a.id = (SELECT id FROM public.alerts ORDER BY id LIMIT 1);",
         },
-        found: found("CE-25", "gate-3", "declared-linkage", "analysis"),
+        found: found("CE-25", "gate-3", "linkage", "analysis"),
         rows: FEW,
     },
     Fault {
         name: "trigger-disabled",
         what: "after the migration, somebody switches the audit of projects off",
         plant: Plant::Data { after: "CE-22", sql: "ALTER TABLE public.projects DISABLE TRIGGER projects_audit;" },
-        found: found("CE-25", "gate-3", "trigger-enabled", "projects_audit"),
+        found: found("CE-25", "gate-3", "disabled-triggers", "projects_audit"),
         rows: FEW,
     },
     Fault {
@@ -270,7 +270,7 @@ pub const FAULTS: &[Fault] = &[
             sql: "UPDATE public.clauses SET created_at = pg_catalog.now() + interval '1 day'\n\
                   WHERE id = (SELECT id FROM public.clauses ORDER BY id LIMIT 1);",
         },
-        found: found("CE-25", "gate-3", "no-future-timestamp", "public.clauses"),
+        found: found("CE-25", "gate-3", "no-future-timestamps", "public.clauses"),
         rows: FEW,
     },
     Fault {

@@ -1,5 +1,6 @@
 //! CE-25.
 
+use migration_ledger::domain::plan::StepKind;
 use migration_ledger::domain::product::{BackupFacts, EnvironmentProduct, TableState};
 use migration_ledger::domain::{Product, TaskId};
 
@@ -87,7 +88,7 @@ fn the_reference_application_has_no_finding() {
     here(async {
         let db = migrated_contracts().await;
         for role in ["migrator", "postgres"] {
-            let mut world = World::new("integrity", LINKAGES);
+            let mut world = World::of_contracts(StepKind::Integrity);
             world.products.push(before(&db).await);
             let given = world.run(&db.target(role).await).await;
             given.result.as_ref().unwrap();

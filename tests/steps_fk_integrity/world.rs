@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use migration_ledger::config::Config;
+use migration_ledger::domain::plan::StepKind;
 use migration_ledger::domain::verdict::TaskResult;
 use migration_ledger::domain::{CheckOutcome, Evidence, Product, RunId, TaskId};
 use migration_ledger::pg::{ScratchPool, Target};
@@ -56,6 +57,15 @@ impl World {
             rendered: None,
             _folder: folder,
         }
+    }
+
+    /// The demo's own configuration, with the one task that uses the step.
+    pub fn of_contracts(step: StepKind) -> Self {
+        let part = |file: &str| std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("templates").join(file)).unwrap();
+        let mut world = Self::of_plan(&(part("ledger.toml") + &part("settings/contracts.toml")));
+        world.config.plan.tasks.retain(|task| task.uses == step);
+        world.config.checks.folders.clear();
+        world
     }
 
     /// Writes a file of the project.
