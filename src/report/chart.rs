@@ -84,7 +84,7 @@ pub struct Cell {
     pub title: String,
 }
 
-const NAME_WIDTH: u32 = 190;
+const NAME_WIDTH: u32 = 200;
 const CELL: u32 = 34;
 const ROW: u32 = 20;
 
@@ -131,7 +131,7 @@ fn isolation(product: &RowSecurityProduct, seq: u64) -> Option<Isolation> {
                     Cell { x: x(index, context), y, class, glyph, title: format!("{table} {command}, {context}: {word}. {why}") }
                 })
                 .collect();
-            IsolationRow { y, table: (*table).to_owned(), cells }
+            IsolationRow { y, table: fit(table), cells }
         })
         .collect();
     let context_labels = contexts
@@ -228,7 +228,7 @@ fn latency(product: &PerformanceProduct, seq: u64) -> Option<Latency> {
             };
             LatencyRow {
                 y: top + index as u32 * 22,
-                name: q.name.clone(),
+                name: fit(&q.name),
                 class,
                 glyph,
                 low_x: at(q.low),
@@ -314,7 +314,7 @@ fn timeline(run: &Run) -> Option<TimelineChart> {
         let text = format::duration(result.duration_us);
         let title = format!("{} {}: started {}, took {text}", task.id, task.name, format::time(&attempt.started));
         let class = Mark::outcome(&result.document.outcome).class;
-        bars.push(Bar { x, y, width, class, minor: false, name: format!("{} {}", task.id, task.name), text, title, seq: result.seq });
+        bars.push(Bar { x, y, width, class, minor: false, name: fit(&format!("{} {}", task.id, task.name)), text, title, seq: result.seq });
         y += 22;
         if let Some(Product::Execute(execution)) = &result.document.product {
             for file in &execution.files {
@@ -369,7 +369,7 @@ fn rows(tables: &[crate::domain::product::RowDelta], seq: u64) -> Option<RowsCha
             let title = format!("{}: {} rows before, {} after", t.table, shown(t.before), shown(t.after));
             RowBar {
                 y: 4 + index as u32 * 22,
-                table: t.table.clone(),
+                table: fit(&t.table),
                 before_width: width(t.before),
                 after_width: width(t.after),
                 class,
@@ -448,9 +448,14 @@ fn history(run: &Run, earlier: &[Run]) -> Option<History> {
         .enumerate()
         .map(|(row, task)| HistoryRow {
             y: 22 + row as u32 * ROW,
-            name: format!("{} {}", task.id, task.name),
+            name: fit(&format!("{} {}", task.id, task.name)),
             dots: dots.remove(&row).unwrap_or_default(),
         })
         .collect();
     Some(History { width: x, height: 26 + tasks.len() as u32 * ROW, runs: labels, rows })
+}
+
+/// A name that fits left of a chart; the element's title carries the whole.
+fn fit(name: &str) -> String {
+    if name.chars().count() <= 32 { name.to_owned() } else { format!("{}…", name.chars().take(31).collect::<String>()) }
 }

@@ -74,7 +74,7 @@ pub struct TimelineRow {
     /// `10:00–10:30`, team time; empty without a schedule.
     pub slot: String,
     pub planned: String,
-    /// Start of the deciding attempt, UTC; empty: not run.
+    /// Start of the deciding attempt in UTC; empty: not run.
     pub started: String,
     pub actual: String,
     pub attempts: usize,
@@ -100,7 +100,7 @@ pub fn timeline(run: &Run) -> Timeline {
                 name: task.name.clone(),
                 slot: day.as_mut().map(|d| d.slot(task.estimate_minutes)).unwrap_or_default(),
                 planned: format::minutes(task.estimate_minutes),
-                started: latest.map(|(a, _)| format::time(&a.started)).unwrap_or_default(),
+                started: latest.map(|(a, _)| format::time(&a.started).replace(" UTC", "")).unwrap_or_default(),
                 actual: us.map_or_else(|| "not run".into(), format::duration),
                 attempts: run.attempts.iter().filter(|a| a.task == task.id).count(),
                 seq: latest.map(|(_, r)| r.seq),

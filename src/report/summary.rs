@@ -173,7 +173,7 @@ pub fn metrics(run: &Run) -> Vec<Fact> {
                 push("Foreign keys found", p.keys.len().to_string());
                 let counted = p.keys.iter().filter(|k| k.orphans.is_some()).count();
                 let orphans: u64 = p.keys.iter().filter_map(|k| k.orphans).sum();
-                push("Orphaned rows", format!("{} ({counted} of {} keys counted)", format::count(orphans), p.keys.len()));
+                push("Orphaned rows", format!("{} in {counted} of {} keys", format::count(orphans), p.keys.len()));
             }
             Some(Product::Integrity(p)) => {
                 let rows: u64 = p.tables.iter().filter_map(|t| t.after).sum();
@@ -184,7 +184,10 @@ pub fn metrics(run: &Run) -> Vec<Fact> {
             }
             Some(Product::Performance(p)) => {
                 if let Some(mean) = p.geometric_mean {
-                    push("Latency after ÷ before", format!("{mean:.2} (geometric mean, {} queries)", p.queries.len()));
+                    push(
+                        "Latency after ÷ before, mean",
+                        format!("{mean:.2} of {}", format::plural(p.queries.len() as u64, "query", "queries")),
+                    );
                 }
             }
             Some(Product::Rollback(p)) => {
@@ -201,7 +204,7 @@ pub fn metrics(run: &Run) -> Vec<Fact> {
 pub fn limits(run: &Run, judgement: &Judgement) -> Vec<String> {
     let mut limits = vec![
         "This is a rehearsal on a staging database. Production differs in data, size, load and configuration; locks and times there will differ.".to_owned(),
-        "The checks establish what they ask, on the rows and roles there were; every question can be read in full in the package's `queries` folder.".into(),
+        "The checks establish what they ask, on the rows and roles there were; every question can be read in full in the package's folder queries.".into(),
         "Rollback was tried on a scratch copy of the backup, not on the target. Rows written after the migration are lost by a restore.".into(),
         "Attested items are people's words; nothing here measured them. Sign-offs are given over this report and so cannot stand in it.".into(),
         "Times come from the clocks of this machine and of the server; no third party dated them unless the package carries a time stamp.".into(),
