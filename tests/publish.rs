@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use migration_ledger::chain::{Draft, EntryType, PartDraft, Store};
 use migration_ledger::domain::verdict::{CheckResult, Verdict};
 use migration_ledger::domain::{CheckOutcome, Evidence, Outcome, RunId, Severity, SubjectRow};
+use migration_ledger::package::verify::{Options, verify};
+use migration_ledger::publish::package::package;
 use migration_ledger::publish::statements::{Accepted, By, attest, sign_off, waive};
 use migration_ledger::publish::{self, PublishError, decision};
 use migration_ledger::record::{self, ResultDocument, Run, check_part_name};
@@ -316,4 +318,89 @@ fn a_key_without_the_role_is_refused_before_anything_is_appended() {
     assert!(refused(Namespace::Signoff).unwrap_err().contains("other roles than signoff@ledger"));
     let by = By { principal: "ops@example.com", key: &world.dba };
     assert!(by.holds(&world.signers(), Namespace::Waiver, NOW).unwrap_err().to_string().contains("belongs to dba@example.com"));
+}
+
+/// Signed off, packed, verified by the reader that believes nothing; packed again without a byte's difference.
+#[test]
+fn a_package_is_verified_and_packing_again_changes_nothing() {
+    let mut world = good();
+    world.attest();
+    world.sign(true).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let ops = SigningKey::from_seed([3; 32]);
+    let packed = package(&mut world.store, &world.id, "ops@example.com", Some(&ops), out.path(), false).unwrap();
+    assert!(!packed.written.unchanged);
+    let size = world.store.len().unwrap();
+
+    let line =
+        |who: &str, roles: &str, key: &SigningKey| format!("{who} namespaces=\"{roles}\" ssh-ed25519 {}\n", key.public().to_base64());
+    let signers = line("cto@example.com", "signoff@ledger", &world.cto)
+        + &line("lead@example.com", "attestation@ledger", &world.dba)
+        + &line("ops@example.com", "checkpoint@ledger,package@ledger", &ops);
+    let options = Options { signers: Some(AllowedSigners::parse(signers.as_bytes()).unwrap()), ..Options::default() };
+    let verified = verify(&packed.written.zip, &options).unwrap();
+    assert_eq!((verified.verdict.as_str(), verified.decision.as_deref()), ("VERIFIED", Some("APPROVED")), "{:?}", verified.stages);
+    assert_eq!(verified.recorded_verdict.as_deref(), Some("GO"));
+
+    // Without the key, too: signatures that are there stay.
+    let again = package(&mut world.store, &world.id, "somebody else", None, out.path(), false).unwrap();
+    assert!(again.written.unchanged);
+    assert_eq!((again.written.sha256, again.published), (packed.written.sha256, packed.published));
+    assert_eq!(world.store.len().unwrap(), size);
+
+    let sums = std::process::Command::new("sha256sum")
+        .args(["--strict", "--quiet", "-c", "SHA256SUMS"])
+        .current_dir(&packed.folder)
+        .status()
+        .unwrap();
+    assert!(sums.success(), "the unpacked folder is not the package");
+    let report = std::fs::read_to_string(packed.folder.join("report/STAGING_MIGRATION_READINESS_REPORT.md")).unwrap();
+    assert!(report.contains("GO"));
+
+    // Somebody's own file in the folder is not swept away unasked.
+    std::fs::write(packed.folder.join("notes.txt"), "mine").unwrap();
+    let refused = package(&mut world.store, &world.id, "ops@example.com", None, out.path(), false).unwrap_err().to_string();
+    assert!(refused.contains("notes.txt"), "{refused}");
+    package(&mut world.store, &world.id, "ops@example.com", None, out.path(), true).unwrap();
+    assert!(!packed.folder.join("notes.txt").exists());
+
+    // New evidence is another package: replaced only when told.
+    world.task("T-2", &[]);
+    assert!(package(&mut world.store, &world.id, "ops@example.com", None, out.path(), false).is_err());
+    assert!(!package(&mut world.store, &world.id, "ops@example.com", None, out.path(), true).unwrap().written.unchanged);
+}
+
+/// A no-go verdict is packed and verified like any other: the package holds, the decision says no.
+#[test]
+fn a_no_go_package_holds() {
+    let mut world = World::new();
+    world.task("T-1", &["a"]);
+    world.task("T-2", &[]);
+    let out = tempfile::tempdir().unwrap();
+    let key = SigningKey::from_seed([3; 32]);
+    let packed = package(&mut world.store, &world.id, "ops@example.com", Some(&key), out.path(), false).unwrap();
+    let verified = verify(&packed.written.zip, &Options::default()).unwrap();
+    assert_eq!(verified.verdict, "INTEGRITY-ONLY", "{:?}", verified.stages);
+    assert_eq!(verified.recorded_verdict.as_deref(), Some("NO-GO"));
+}
+
+/// What was erased is unknown, in the verdict and in the report; nothing of it counts as passed.
+#[test]
+fn redacted_evidence_is_unknown() {
+    let mut world = good();
+    assert_eq!(world.run().judgement().verdict, Verdict::Go);
+    let conn = rusqlite::Connection::open(&world.path).unwrap();
+    let mut draft = Draft::new(EntryType::PartRedacted, "dpo@example.com");
+    draft.run = Some(world.id.to_string());
+    draft.body.insert("seq".into(), 3.into());
+    draft.body.insert("part".into(), check_part_name("looks-right").into());
+    draft.parts = ["statement.json", "statement.sig"].map(|name| PartDraft::bytes(name, "application/json", "{}")).into();
+    world.store.append(draft).unwrap();
+    conn.execute("UPDATE part SET salt = NULL, spool = NULL WHERE seq = 3 AND name = ?1", [check_part_name("looks-right")]).unwrap();
+    let run = world.run();
+    assert_eq!(run.judgement().verdict, Verdict::Undecided);
+    let text = publish::render(&world.store, &world.id).unwrap().files;
+    let text = text.iter().find(|(name, _)| name.ends_with("REPORT.md")).map(|(_, b)| String::from_utf8_lossy(b).into_owned()).unwrap();
+    assert!(text.contains("erased by signed redactions"), "{text}");
+    assert!(text.contains("redacted"));
 }

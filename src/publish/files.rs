@@ -32,11 +32,15 @@ pub fn write(path: &Path, bytes: &[u8], replace: bool) -> Result<Written> {
     std::fs::create_dir_all(&folder).map_err(io)?;
     let mut file = tempfile::Builder::new().prefix(".ledger-").tempfile_in(&folder).map_err(io)?;
     file.write_all(bytes).map_err(io)?;
-    // A temporary file is private; a report is for others to read, as the umask allows.
-    use std::os::unix::fs::PermissionsExt;
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644)).map_err(io)?;
+    readable(file.as_file()).map_err(io)?;
     file.as_file().sync_all().map_err(io)?;
     file.persist(path).map_err(|error| io(error.error))?;
     std::fs::File::open(&folder).and_then(|dir| dir.sync_all()).map_err(io)?;
     Ok(before)
+}
+
+/// Temporary files are private; what is published is for others to read.
+pub(super) fn readable(file: &std::fs::File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
 }

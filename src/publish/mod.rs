@@ -9,6 +9,7 @@
 
 pub mod decision;
 pub mod files;
+pub mod package;
 pub mod statements;
 
 use crate::chain::{Draft, EntryType, PartDraft, Store};
@@ -98,6 +99,7 @@ pub fn publish(store: &mut Store, id: &RunId, actor: &str) -> Result<(u64, Rende
     draft.run = Some(id.to_string());
     draft.body.insert("size".into(), rendered.size.into());
     draft.body.insert("root".into(), rendered.root.clone().into());
+    draft.body.insert("verdict".into(), rendered.report.judgement.verdict.to_string().into());
     draft.parts = rendered
         .files
         .iter()

@@ -236,7 +236,7 @@ pub fn limits(run: &Run, judgement: &Judgement) -> Vec<String> {
     let redacted = run.parts.iter().filter(|p| p.redacted).count();
     if redacted > 0 {
         let parts = format::plural(redacted as u64, "part", "parts");
-        limits.push(format!("{parts} of the evidence were erased by signed redactions; what needed them is unknown."));
+        limits.push(format!("Of the evidence, {parts} erased by signed redactions; what needed them is unknown."));
     }
     limits
 }
