@@ -8,8 +8,8 @@
 --
 -- Two copies (A, A') are restored from the pre-migration backup and one (B) from the backup that CE-22 made after migrating; all three
 -- are vacuumed, analysed and read once. Each query runs as the application's role. One block is a fresh connection to each copy, in
--- random order, with samples of at least 5 ms in turns; it gives ln(B/A) and, for control, ln(A'/A) of its medians. The interval is the
--- percentile bootstrap of the median of blocks at 1 - 0.05 / queries.
+-- random order, with samples of at least 5 ms in turns; it gives ln(B/A) and, for control, ln(A'/A), each time being that of the least
+-- disturbed sample. The interval is the percentile bootstrap of the median of blocks at 1 - 0.05 / queries.
 -- Regressed: the lower bound is above the limit and above what the two equal copies differ by. Improved: the upper bound is below 1 and
 -- below what they differ by. Within limit: the upper bound is below the limit. Same work: equal plan shape, conditions and functions,
 -- rows and buffers within 1 %. Anything else, and a query that cannot be run or whose number of rows changed unannounced, is undecided,

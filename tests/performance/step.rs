@@ -153,7 +153,7 @@ async fn an_index_dropped_by_the_migrations_is_named() {
     let after = application(&["004_performance_indexes.sql"]).await;
     let owner = after.session(migration_ledger::pg::Access::ReadWrite).await.unwrap();
     owner.batch("DROP INDEX public.audit_logs_row_idx").await.unwrap();
-    let given = run(&config("workload", 60), root.path(), &before, &after).await;
+    let given = run(&config("workload", 25), root.path(), &before, &after).await;
     let subjects: Vec<String> = given.check("benchmark-regression").findings().map(|finding| finding.subject).collect();
     assert_eq!(subjects, ["history of a row"], "{}", given.log);
     assert!(given.report.headline.ends_with("1 regressed"), "{}", given.report.headline);

@@ -156,6 +156,7 @@ mod tests {
             conditions: vec!["Filter: (a = ?)".into()],
             rows,
             removed,
+            beside: false,
             children: Vec::new(),
         };
         assert!(!scan(&node("Seq Scan", 10.0, 9_990.0)).0);

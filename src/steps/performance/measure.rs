@@ -2,8 +2,9 @@
 //!
 //! 1. Parameters and settings are evaluated once, on A, by the connecting role.
 //! 2. Every query runs once on A and B under EXPLAIN (ANALYZE, BUFFERS): plan shape, rows, buffers.
-//! 3. The unit is a block: fresh connections to A, A′ and B in random order, two warming runs, then samples in turns, each in
-//!    random order of the copies. A sample repeats its query until it lasts 5 ms. A block gives ln(B/A) and ln(A′/A) of its medians.
+//! 3. The unit is a block: fresh connections to A, A′ and B in random order, warming runs, then samples in turns, each round in
+//!    random order of the copies. A sample repeats its query for at least 5 ms. A block gives ln(B/A) and ln(A′/A), each time being
+//!    that of the least disturbed sample.
 //! 4. Queries take turns, a block each, until a query is decided or the budget of wall time is spent. A query is looked at when it
 //!    has the fewest blocks its level asks for, and then whenever a quarter more have come.
 //!
@@ -13,7 +14,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
+use futures_util::future::try_join_all;
+use sha2::{Digest, Sha256};
+use tokio_postgres::Row;
+use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use super::plan_shape::Plan;
 use super::stats::{self, Interval, SplitMix64, Verdict};
@@ -25,6 +29,13 @@ use crate::steps::{Progress, TaskLog};
 const SAMPLE: Duration = Duration::from_millis(5);
 /// Samples of a block together should not last longer than this.
 const BLOCK: Duration = Duration::from_millis(150);
+/// Executions of a sample that are sent before the first is answered: one round trip for all, since a busy machine may take
+/// longer to wake a process than a small query takes.
+const AHEAD: usize = 16;
+/// Plans are read for at least this long, however small the budget.
+const EXPLAINING: Duration = Duration::from_secs(5);
+/// Runs longer than this are not repeated to warm them.
+const LONG: Duration = Duration::from_millis(200);
 /// More blocks than this settle nothing that these did not.
 const MOST_BLOCKS: usize = 120;
 
@@ -65,11 +76,13 @@ pub struct Measured {
     pub logs: Vec<f64>,
     /// ln(A′/A) of each block.
     pub control_logs: Vec<f64>,
-    /// Median seconds per execution of each block: A, A′, B.
+    /// Seconds per execution in each block: A, A′, B.
     pub seconds: [Vec<f64>; 3],
     pub plans: Option<(Plan, Plan)>,
     /// Rows returned by A and B.
     pub rows: Option<(u64, u64)>,
+    /// Whether A and B returned equal rows, in whatever order.
+    pub same_rows: Option<bool>,
     pub interval: Option<Interval>,
     pub control: Option<Interval>,
     pub verdict: Verdict,
@@ -77,6 +90,10 @@ pub struct Measured {
     pub why: String,
     /// Nothing more can be found out about it.
     settled: bool,
+    /// What a block takes at least, from the first runs.
+    block_takes: Duration,
+    /// The quickest warm run seen so far on each copy: it says how often a sample repeats.
+    quickest: [Duration; 3],
 }
 
 impl Measured {
@@ -88,11 +105,14 @@ impl Measured {
             seconds: Default::default(),
             plans: None,
             rows: None,
+            same_rows: None,
             interval: None,
             control: None,
             verdict: Verdict::Inconclusive,
             why: "not measured".into(),
             settled: false,
+            block_takes: Duration::ZERO,
+            quickest: [Duration::MAX; 3],
         }
     }
 
@@ -153,7 +173,8 @@ pub async fn measure(
     log: &TaskLog,
     progress: &dyn Progress,
 ) -> Result<Vec<Measured>, PgError> {
-    let deadline = Instant::now() + options.budget;
+    let start = Instant::now();
+    let deadline = start + options.budget;
     let targets = [copies.before, copies.control, copies.after];
     let preparing = copies.before.session(Access::ReadWrite).await?;
     let client = client(&preparing, options).await?;
@@ -167,6 +188,10 @@ pub async fn measure(
         match parameters(&preparing, query).await {
             Ok(found) => values = found,
             Err(error) => measured.settle(Verdict::Inconclusive, format!("a parameter cannot be evaluated: {error}")),
+        }
+        // A long workload must not spend hours on plans alone.
+        if !measured.settled && start.elapsed() > options.budget.max(EXPLAINING) {
+            measured.settle(Verdict::Inconclusive, format!("the budget of {} s was spent before its turn came", options.budget.as_secs()));
         }
         if !measured.settled {
             explain_both(&targets, &client, &mut measured, &values, options.limit).await;
@@ -182,8 +207,9 @@ pub async fn measure(
     let alpha = stats::alpha(workload.len());
     let fewest = stats::fewest_blocks(alpha);
     let mut next_look: Vec<usize> = vec![fewest; found.len()];
+    let mut out_of_time = vec![false; found.len()];
     loop {
-        let mut turn: Vec<usize> = (0..found.len()).filter(|&index| !found[index].settled).collect();
+        let mut turn: Vec<usize> = (0..found.len()).filter(|&index| !found[index].settled && !out_of_time[index]).collect();
         if turn.is_empty() || Instant::now() >= deadline {
             break;
         }
@@ -194,12 +220,16 @@ pub async fn measure(
             }
             let measured = &mut found[index];
             let blocks = measured.logs.len();
+            if Instant::now() + measured.block_takes > deadline {
+                out_of_time[index] = true;
+                continue;
+            }
             progress.say(&format!("{} · block {} · {} s left", measured.query.name, blocks + 1, left(deadline)));
-            match block(&targets, &client, &measured.query, &params[index], &mut random).await {
-                Ok(medians) => {
-                    measured.logs.push((medians[B] / medians[A]).ln());
-                    measured.control_logs.push((medians[CONTROL] / medians[A]).ln());
-                    for (all, one) in measured.seconds.iter_mut().zip(medians) {
+            match block(&targets, &client, measured, &params[index], &mut random).await {
+                Ok(seconds) => {
+                    measured.logs.push((seconds[B] / seconds[A]).ln());
+                    measured.control_logs.push((seconds[CONTROL] / seconds[A]).ln());
+                    for (all, one) in measured.seconds.iter_mut().zip(seconds) {
                         all.push(one);
                     }
                 }
@@ -265,6 +295,9 @@ fn look(measured: &mut Measured, alpha: f64, limit: f64) {
                 measured.settled = true;
             }
         }
+    } else if measured.same_rows == Some(false) {
+        // Only said: a LIMIT without a full order, or a clock, may give other rows at any time.
+        measured.why.push_str("; as many rows as before, but not the same");
     }
 }
 
@@ -349,18 +382,21 @@ impl Client {
 /// Explains a query on A and B and counts its rows; what makes it incomparable settles it.
 async fn explain_both(targets: &[&Target; 3], client: &Client, measured: &mut Measured, values: &[TextParam], limit: f64) {
     let before = explain(targets[A], client, &measured.query, values).await;
-    let (before_plan, before_rows, before_time) = match before {
+    let before = match before {
         Ok(found) => found,
         Err(error) => return measured.settle(Verdict::Inconclusive, format!("does not run before the migrations: {error}")),
     };
     match explain(targets[B], client, &measured.query, values).await {
-        Ok((plan, rows, _)) => {
-            measured.plans = Some((before_plan, plan));
-            measured.rows = Some((before_rows, rows));
+        Ok(after) => {
+            measured.rows = Some((before.rows, after.rows));
+            measured.same_rows = Some(before.digest == after.digest);
+            // On each copy one run to warm and one to measure, two of the copies being A.
+            measured.block_takes = (2 * before.time + after.time) * 2;
+            measured.plans = Some((before.plan, after.plan));
         }
-        Err(error) if error.is("57014") && before_time.mul_f64(limit) < client.timeout => {
-            let ratio = client.timeout.as_secs_f64() / before_time.as_secs_f64();
-            measured.seconds[A].push(before_time.as_secs_f64());
+        Err(error) if error.is("57014") && before.time.mul_f64(limit) < client.timeout => {
+            let ratio = client.timeout.as_secs_f64() / before.time.as_secs_f64();
+            measured.seconds[A].push(before.time.as_secs_f64());
             measured.seconds[B].push(client.timeout.as_secs_f64());
             measured.interval = Some(Interval { ratio, low: ratio, high: ratio, seed: 0 });
             measured.settle(
@@ -372,8 +408,54 @@ async fn explain_both(targets: &[&Target; 3], client: &Client, measured: &mut Me
     }
 }
 
-/// Runs a query once to warm it, once to count rows and time it, once to explain it.
-async fn explain(target: &Target, client: &Client, query: &Query, values: &[TextParam]) -> Result<(Plan, u64, Duration), PgError> {
+/// What a query does on one copy.
+struct Explained {
+    plan: Plan,
+    rows: u64,
+    /// Of all rows, whatever their order; compared, never recorded.
+    digest: u128,
+    time: Duration,
+}
+
+/// A value as the server sent it.
+struct Sent(Option<Vec<u8>>);
+
+impl<'a> FromSql<'a> for Sent {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(Some(raw.to_vec())))
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(None))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+/// A sum over the digests of the rows, so that their order does not matter and equal rows count as often as they come.
+fn digest(rows: &[Row]) -> Result<u128, PgError> {
+    let mut sum = 0u128;
+    for row in rows {
+        let mut hasher = Sha256::new();
+        for column in 0..row.len() {
+            match row.try_get::<_, Sent>(column)?.0 {
+                None => hasher.update([0]),
+                Some(bytes) => {
+                    hasher.update([1]);
+                    hasher.update((bytes.len() as u64).to_be_bytes());
+                    hasher.update(&bytes);
+                }
+            }
+        }
+        sum = hasher.finalize().iter().take(16).fold(0u128, |value, byte| (value << 8) | u128::from(*byte)).wrapping_add(sum);
+    }
+    Ok(sum)
+}
+
+/// Runs a query once to warm it, once to time it and see its rows, once to explain it.
+async fn explain(target: &Target, client: &Client, query: &Query, values: &[TextParam]) -> Result<Explained, PgError> {
     let session = client.connect(target).await?;
     let statement = session.client().prepare(&query.sql).await?;
     if statement.params().len() != values.len() {
@@ -384,8 +466,9 @@ async fn explain(target: &Target, client: &Client, query: &Query, values: &[Text
     session.client().query(&statement, &arguments).await?;
     session.batch("ROLLBACK TO ledger").await?;
     let clock = Instant::now();
-    let rows = session.client().query(&statement, &arguments).await?.len() as u64;
+    let rows = session.client().query(&statement, &arguments).await?;
     let time = clock.elapsed();
+    let (digest, rows) = (digest(&rows)?, rows.len() as u64);
     session.batch("ROLLBACK TO ledger").await?;
     // EXPLAIN takes no parameters of the protocol's own; EXECUTE takes literals, which the server quotes itself.
     session.batch(&format!("PREPARE ledger_explained AS {}", query.sql)).await?;
@@ -402,18 +485,19 @@ async fn explain(target: &Target, client: &Client, query: &Query, values: &[Text
     let row = session.one(&explain, &[]).await?;
     let plan = Plan::read(&row.try_get(0)?).ok_or_else(|| PgError::other("its plan cannot be read"))?;
     session.batch("ROLLBACK").await?;
-    Ok((plan, rows, time))
+    Ok(Explained { plan, rows, digest, time })
 }
 
 fn borrowed(values: &[TextParam]) -> Vec<&(dyn ToSql + Sync)> {
     values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
 }
 
-/// One block: medians of seconds per execution on A, A′ and B.
+/// One block: seconds per execution on A, A′ and B, each of the copy's least disturbed sample. Whatever else the machine does can
+/// only add time, so that the least is the nearest to the query's own.
 async fn block(
     targets: &[&Target; 3],
     client: &Client,
-    query: &Query,
+    measured: &mut Measured,
     values: &[TextParam],
     random: &mut SplitMix64,
 ) -> Result<[f64; 3], PgError> {
@@ -421,37 +505,42 @@ async fn block(
     let mut order = [A, CONTROL, B];
     random.shuffle(&mut order);
     let mut sides = Vec::with_capacity(3);
+    let mut round = Duration::ZERO;
     for copy in order {
         let session = client.connect(targets[copy]).await?;
-        let statement = session.client().prepare(&query.sql).await?;
+        let statement = session.client().prepare(&measured.query.sql).await?;
         session.batch("SAVEPOINT ledger").await?;
-        let mut once = Duration::ZERO;
-        for _ in 0..2 {
+        for _ in 0..3 {
             let clock = Instant::now();
             session.client().query(&statement, &arguments).await?;
-            once = clock.elapsed();
+            let once = clock.elapsed();
+            measured.quickest[copy] = measured.quickest[copy].min(once);
+            if once > LONG {
+                break;
+            }
         }
         session.batch("ROLLBACK TO ledger").await?;
-        let repeats = (SAMPLE.as_secs_f64() / once.as_secs_f64().max(1e-6)).ceil().clamp(1.0, 2_000.0) as u32;
-        sides.push((copy, session, statement, repeats, once));
+        let quickest = measured.quickest[copy].max(Duration::from_micros(1));
+        let repeats = (SAMPLE.as_secs_f64() / quickest.as_secs_f64()).ceil().clamp(1.0, 2_000.0) as usize;
+        round += quickest * repeats as u32;
+        sides.push((copy, session, statement, repeats));
     }
-    let round: Duration = sides.iter().map(|(.., repeats, once)| *once * *repeats).sum();
-    let samples = (BLOCK.as_secs_f64() / round.as_secs_f64()).floor().clamp(1.0, 5.0) as usize;
-    let mut seconds: [Vec<f64>; 3] = Default::default();
+    let samples = (BLOCK.as_secs_f64() / round.as_secs_f64()).floor().clamp(1.0, 7.0) as usize;
+    let mut seconds = [f64::INFINITY; 3];
     for _ in 0..samples {
         random.shuffle(&mut sides);
-        for (copy, session, statement, repeats, _) in &sides {
+        for (copy, session, statement, repeats) in &sides {
             let clock = Instant::now();
-            for _ in 0..*repeats {
-                session.client().query(statement, &arguments).await?;
+            for first in (0..*repeats).step_by(AHEAD) {
+                let ahead = (first..(first + AHEAD).min(*repeats)).map(|_| session.client().query(statement, &arguments));
+                try_join_all(ahead).await?;
             }
-            seconds[*copy].push(clock.elapsed().as_secs_f64() / f64::from(*repeats));
+            seconds[*copy] = seconds[*copy].min(clock.elapsed().as_secs_f64() / *repeats as f64);
             session.batch("ROLLBACK TO ledger").await?;
         }
     }
     for (_, session, ..) in &sides {
         session.batch("ROLLBACK").await?;
     }
-    let middle = |copy: usize| stats::median(&seconds[copy]).ok_or_else(|| PgError::other("a block without samples"));
-    Ok([middle(A)?, middle(CONTROL)?, middle(B)?])
+    Ok(seconds)
 }

@@ -43,6 +43,7 @@ fn query(one: &Measured) -> Value {
         "control": interval(one.control),
         "rows_before": one.rows.map(|rows| rows.0),
         "rows_after": one.rows.map(|rows| rows.1),
+        "same_rows": one.same_rows,
         "writes": one.plans.as_ref().map(|plans| plans.0.writes()),
         "same_plan_shape": one.plans.as_ref().map(|(before, after)| before.same_shape(after)),
         "same_work": one.plans.as_ref().map(|(before, after)| before.same_work(after)),

@@ -22,8 +22,15 @@ pub struct Node {
     /// Rows a filter threw away, all loops together.
     #[serde(skip_serializing_if = "is_zero")]
     pub removed: f64,
+    /// Beside the tree: an InitPlan or SubPlan.
+    #[serde(skip_serializing_if = "is_false")]
+    pub beside: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<Node>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 fn is_zero(value: &f64) -> bool {
@@ -79,13 +86,11 @@ impl Plan {
         shape(&self.root) == shape(&other.root)
     }
 
-    /// The nodes from the root down on one line: `Limit ← Index Scan clauses_document_idx`.
+    /// The nodes from the root down on one line: `Limit ← Index Scan clauses_document_idx`. Plans beside the tree (of row security,
+    /// say) stand in brackets; nodes that only compute are left out.
     pub fn line(&self) -> String {
         let mut words = Vec::new();
-        self.root.visit(&mut |node| {
-            let object = node.index.as_ref().or(node.relation.as_ref());
-            words.push(object.map_or_else(|| node.what.clone(), |object| format!("{} {object}", node.what)));
-        });
+        words_of(&self.root, &mut words);
         words.join(" ← ")
     }
 
@@ -103,6 +108,25 @@ impl Node {
         see(self);
         for child in &self.children {
             child.visit(see);
+        }
+    }
+}
+
+fn words_of(node: &Node, words: &mut Vec<String>) {
+    let object = node.index.as_ref().or(node.relation.as_ref());
+    match object {
+        Some(object) => words.push(format!("{} {object}", node.what)),
+        None if node.what == "Result" => {}
+        None => words.push(node.what.clone()),
+    }
+    for child in node.children.iter().filter(|child| !child.beside) {
+        words_of(child, words);
+    }
+    for child in node.children.iter().filter(|child| child.beside) {
+        let mut inner = Vec::new();
+        words_of(child, &mut inner);
+        if !inner.is_empty() {
+            words.push(format!("[{}]", inner.join(" ← ")));
         }
     }
 }
@@ -149,12 +173,13 @@ fn node(value: &Value) -> Option<Node> {
         conditions,
         rows: number("Actual Rows") * loops,
         removed: removed.iter().map(|key| number(key)).sum::<f64>() * loops,
+        beside: matches!(text("Parent Relationship"), Some("InitPlan" | "SubPlan")),
         children,
     })
 }
 
 fn shape(node: &Node) -> String {
-    let mut text = format!("({} {:?} {:?} {:?}", node.what, node.relation, node.index, node.conditions);
+    let mut text = format!("({} {} {:?} {:?} {:?}", node.what, node.beside, node.relation, node.index, node.conditions);
     for child in &node.children {
         text.push_str(&shape(child));
     }
@@ -164,6 +189,7 @@ fn shape(node: &Node) -> String {
 
 fn same(a: &Node, b: &Node) -> bool {
     a.what == b.what
+        && a.beside == b.beside
         && a.relation == b.relation
         && a.index == b.index
         && a.conditions == b.conditions
@@ -295,6 +321,15 @@ mod tests {
         assert_eq!(one.root.children[0].rows, 2000.0);
         assert_eq!(one.root.children[0].removed, 6.0);
         assert!(!one.writes());
+    }
+
+    #[test]
+    fn plans_beside_the_tree_stand_in_brackets() {
+        let explained = json!([{"Plan": {"Node Type": "Result", "Actual Loops": 1, "Plans": [
+            {"Node Type": "Result", "Parent Relationship": "InitPlan"},
+            {"Node Type": "Seq Scan", "Relation Name": "projects", "Parent Relationship": "SubPlan"},
+            {"Node Type": "Index Scan", "Index Name": "alerts_idx", "Parent Relationship": "Outer"}]}}]);
+        assert_eq!(Plan::read(&explained).unwrap().line(), "Index Scan alerts_idx ← [Seq Scan projects]");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The statistics of a comparison: medians, a bootstrap interval over paired log ratios, and the verdict they allow. Pure.
 //!
-//! 1. Each block gives one number, the natural logarithm of (time after / time before), both medians of the block's samples.
+//! 1. Each block gives one number, the natural logarithm of (time after / time before), both of the block's least disturbed sample.
 //! 2. The ratio is the exponential of the median of these numbers; its interval is the percentile bootstrap of that median
 //!    (Efron 1979), resampling blocks, never samples: samples of one connection are not independent.
 //! 3. Several queries are compared at once, so each interval is taken at `1 - 0.05 / queries` (Bonferroni), and at least so many
