@@ -2,6 +2,8 @@
 
 #[path = "row_security/faults.rs"]
 mod faults;
+#[path = "row_security/step.rs"]
+mod step;
 #[path = "row_security/styles.rs"]
 mod styles;
 mod support;

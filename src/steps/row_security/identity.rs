@@ -52,9 +52,11 @@ fn pattern(text: &str) -> Regex {
 
 static SETTING: LazyLock<Regex> = LazyLock::new(|| pattern(r"current_setting\(\s*'([^']+)'"));
 static CALL: LazyLock<Regex> = LazyLock::new(|| pattern(r#"([A-Za-z_][\w$]*(?:\.[A-Za-z_][\w$]*)?)\(\s*\)"#));
-static CHAIN: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^[^;']{0,60}?('(?:::text)?\s*,\s*true\s*\))?[^;'=]{0,60}?((?:->>?\s*'[^']+'(?:::text)?[\s)]*)+)"));
-static PATH: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[^;'=]{0,40}?#>>?\s*'\{([^}']+)\}'"));
+static CHAIN: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:[^;'=]|''){0,60}?((?:->>?\s*'[^']+'(?:::text)?[\s)]*)+)"));
+static PATH: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:[^;'=]|''){0,60}?#>>?\s*'\{([^}']+)\}'"));
+/// A function that looks something up gives what it found, not the identity it looked it up by.
+static LOOKS_UP: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(?i)\bfrom\s+(?:only\s+)?[a-z_"]"#));
+static DISTINCT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)distinct\s+from"));
 static STEP: LazyLock<Regex> = LazyLock::new(|| pattern(r"->>?\s*'([^']+)'"));
 static JSON: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[^;=]{0,60}?::\s*jsonb?\b"));
 /// `column = …(` up to the first call on the right.
@@ -105,7 +107,7 @@ fn function_sources(shape: &Shape) -> Functions {
     let mut functions = Functions::new();
     // Twice: a function may read its claim through another one.
     for _ in 0..2 {
-        for function in &shape.functions {
+        for function in shape.functions.iter().filter(|function| !LOOKS_UP.is_match(&DISTINCT.replace_all(&function.body, ""))) {
             let mut sources: Vec<(Source, bool)> = Vec::new();
             for (rest, source) in occurrences(&function.body, &functions) {
                 let whole =
@@ -159,7 +161,7 @@ fn claim_after(rest: &str) -> Vec<String> {
     if let Some(path) = PATH.captures(rest).and_then(|hit| hit.get(1)) {
         return path.as_str().split(',').map(|step| step.trim().to_owned()).collect();
     }
-    let Some(chain) = CHAIN.captures(rest).and_then(|hit| hit.get(2)) else { return Vec::new() };
+    let Some(chain) = CHAIN.captures(rest).and_then(|hit| hit.get(1)) else { return Vec::new() };
     STEP.captures_iter(chain.as_str()).filter_map(|hit| hit.get(1)).map(|step| step.as_str().to_owned()).collect()
 }
 

@@ -112,7 +112,7 @@ impl Model {
         // Principal columns found by comparison are anchors of their own when no tenant was found.
         if model.root.is_none() && model.columns.is_empty() {
             model.root = model.sources.iter().find_map(|(_, meaning)| match meaning {
-                Meaning::Key(KeyClass::Column(table, _)) => Some(*table),
+                Meaning::Key(KeyClass::Column(oid, number)) => shape.table(*oid).filter(|table| table.key() == [*number]).map(|t| t.oid),
                 _ => None,
             });
         }
@@ -210,6 +210,12 @@ impl Model {
                     free_names.entry(comparison.column.clone()).or_insert_with(|| class.clone());
                 }
             }
+            // A column that refers to nothing but is what a session is compared with is a key all the same.
+            if let Meaning::Key(KeyClass::Column(oid, number)) = &meaning
+                && shape.table(*oid).is_some_and(|table| !table.key().contains(number))
+            {
+                self.resolved.entry((*oid, *number)).or_insert(KeyClass::Column(*oid, *number));
+            }
             self.sources.push((source.clone(), meaning));
         }
         for table in &shape.tables {
@@ -279,7 +285,7 @@ impl Model {
     }
 
     fn scope_to(&self, shape: &Shape, table: &Table, anchor: &KeyClass) -> Option<Scope> {
-        if matches!(anchor, KeyClass::Column(oid, _) if *oid == table.oid) {
+        if matches!(anchor, KeyClass::Column(oid, number) if *oid == table.oid && table.key() == [*number]) {
             return Some(Scope::Anchor);
         }
         let direct = |t: &Table| -> Vec<i16> {
