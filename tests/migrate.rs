@@ -8,6 +8,8 @@ mod support;
 mod day;
 #[path = "migrate/execute.rs"]
 mod execute;
+#[path = "migrate/reference.rs"]
+mod reference;
 #[path = "migrate/rollback.rs"]
 mod rollback;
 #[path = "migrate/scripts.rs"]

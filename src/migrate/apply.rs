@@ -3,8 +3,8 @@
 //! 1. The script is read and split; what cannot be run is refused before anything is sent.
 //! 2. `BEGIN`, the session's settings and the first statements go out together: a failed statement makes the server refuse the
 //!    rest of the transaction, so sending ahead costs nothing but saves a round trip for each statement.
-//! 3. `SET CONSTRAINTS ALL IMMEDIATE`, so that a deferred violation is named before the commit, and the history row.
-//! 4. `COMMIT` only after everything was answered.
+//! 3. With the last of them go `SET CONSTRAINTS ALL IMMEDIATE`, so that a deferred violation is named before the commit, the history row,
+//!    and `COMMIT`, which in a failed transaction is a rollback (PostgreSQL manual, COMMIT; protocol, "Pipelining").
 //!
 //! `row_security = off`: on a table with forced row security a data migration raises instead of touching no row
 //! (PostgreSQL manual, `row_security`).
@@ -183,10 +183,11 @@ impl Runner<'_> {
     async fn in_one_transaction(&self, done: &mut Vec<StatementExecution>, observer: Observer<'_>) -> Result<(), Failure> {
         let begin = format!("BEGIN READ WRITE; {}", self.settings("LOCAL"));
         match self.statements_of_transaction(&begin, done, observer).await {
-            Ok(()) => self.around("COMMIT", "COMMIT").await,
+            Ok(()) => Ok(()),
             Err(failure) => {
                 if !failure.disconnected {
-                    // A failed rollback means a lost connection, and then the server rolls back by itself.
+                    // Where it failed before the last statements, the transaction is still open. A failed rollback means a lost
+                    // connection, and then the server rolls back by itself.
                     let _ = self.session.batch("ROLLBACK").await;
                 }
                 Err(failure)
@@ -214,6 +215,7 @@ impl Runner<'_> {
                     .chain(self.last_words(
                         "pg_catalog.round(EXTRACT(epoch FROM pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.transaction_timestamp()) OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8",
                     ))
+                    .chain([("COMMIT", "COMMIT".to_owned())])
                     .collect(),
             };
             let messages = before.into_iter().chain(now.iter().map(|s| s.text)).chain(closing.iter().map(|(_, sql)| sql.as_str()));
