@@ -16,7 +16,7 @@ pub struct Failure {
     pub number: u64,
     /// First keywords and object, never a literal.
     pub what: String,
-    pub sqlstate: Option<String>,
+    pub sqlstate: Option<Box<str>>,
     /// Reduced text.
     pub message: String,
     pub disconnected: bool,
@@ -38,7 +38,7 @@ impl Failure {
             place,
             number: statement.number,
             what: statement.what.clone(),
-            sqlstate: error.sqlstate.clone(),
+            sqlstate: error.sqlstate.as_deref().map(Into::into),
             message: error.message.clone(),
             disconnected: error.disconnected,
         }
@@ -51,7 +51,7 @@ impl Failure {
             place: Place { line: 1, column: 1 },
             number: 0,
             what: what.to_owned(),
-            sqlstate: error.sqlstate.clone(),
+            sqlstate: error.sqlstate.as_deref().map(Into::into),
             message: error.message.clone(),
             disconnected: error.disconnected,
         }

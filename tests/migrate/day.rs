@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use migration_ledger::config::Config;
+use migration_ledger::config::{Backup, Config};
 use migration_ledger::domain::product::EnvironmentProduct;
 use migration_ledger::domain::{CheckOutcome, Evidence, Product, RunId, TaskId};
 use migration_ledger::pg::dump::Tools;
@@ -42,6 +42,17 @@ pub const FILES: [(&str, &str); 9] = [
     ("004_index.down.sql", "delete from public.notes where body = 'migrated';\ndrop index public.docs_tenant;\n"),
     ("004_index.verify.sql", "select to_regclass('public.docs_tenant') is not null;\n"),
 ];
+
+/// The programs of the major under test.
+fn backup_config() -> Backup {
+    let pg_dump = std::env::var_os("LEDGER_TEST_PG_BIN").filter(|bin| !bin.is_empty()).map(|bin| PathBuf::from(bin).join("pg_dump"));
+    Backup { pg_dump, ..Backup::default() }
+}
+
+/// The pair that fits the server.
+pub fn tools(target: &Target) -> Tools {
+    Tools::find(target.major(), &backup_config()).unwrap()
+}
 
 struct Silent;
 
@@ -86,7 +97,7 @@ impl Day {
     pub async fn of(sql: &str, more: &str) -> Self {
         let db = TestDb::with_as_migrator(sql).await;
         let target = db.target("migrator").await;
-        let tools = Tools::find(target.major(), &Default::default()).unwrap();
+        let tools = tools(&target);
         let scratch = ScratchPool::new(target.clone(), Some(tools));
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("migrations")).unwrap();
@@ -115,7 +126,7 @@ impl Day {
     /// What the environment task would hand over.
     pub async fn back_up(&mut self) {
         let config = self.parsed("scripts");
-        let tools = Tools::find(self.target.major(), &config.backup).unwrap();
+        let tools = tools(&self.target);
         let shown = format!("backups/{}.dump", self.products.len());
         let file = self.folder.path().join(&shown);
         let backup = tools.dump(&self.target, &file, &shown, &config.backup).await.unwrap();
@@ -140,7 +151,11 @@ impl Day {
         let plan = format!(
             "[plan]\nid = \"P\"\ntitle = \"Test\"\n[[plan.task]]\nid = \"T\"\nname = \"Test\"\nuses = \"{uses}\"\nestimate-minutes = 1\n"
         );
-        Config::parse(format!("{plan}{}", self.more).as_bytes(), &PathBuf::from("ledger.toml")).unwrap()
+        let mut config = Config::parse(format!("{plan}{}", self.more).as_bytes(), &PathBuf::from("ledger.toml")).unwrap();
+        if config.backup.pg_dump.is_none() {
+            config.backup = backup_config();
+        }
+        config
     }
 
     /// Runs a step and keeps its product.

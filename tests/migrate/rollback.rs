@@ -3,7 +3,7 @@
 use migration_ledger::domain::Product;
 use migration_ledger::domain::product::RollbackProduct;
 
-use crate::day::{Day, FILES, Given};
+use crate::day::{Day, FILES, Given, tools};
 
 fn product(given: &Given) -> &RollbackProduct {
     match &given.report.product {
@@ -186,7 +186,7 @@ async fn the_rollback_script_runs_in_psql() {
     let script = day.step("rollback").await.file("rollback_script.sql");
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), script).unwrap();
-    let psql = migration_ledger::pg::dump::Tools::find(day.target.major(), &Default::default()).unwrap().pg_dump.with_file_name("psql");
+    let psql = tools(&day.target).pg_dump.with_file_name("psql");
     let output =
         std::process::Command::new(psql).arg("--no-psqlrc").arg("--file").arg(file.path()).arg(day.db.url_as("migrator")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -38,11 +38,8 @@ pub struct Words<'a> {
 impl<'a> Words<'a> {
     pub fn take(&mut self, kind: TokenKind, token: &'a str) {
         match kind {
-            TokenKind::Ident | TokenKind::QuotedIdent { .. } | TokenKind::Dot => {
-                if self.words.len() < KEPT {
-                    self.words.push(token);
-                }
-            }
+            TokenKind::Ident | TokenKind::QuotedIdent { .. } | TokenKind::Dot if self.words.len() < KEPT => self.words.push(token),
+            TokenKind::Ident | TokenKind::QuotedIdent { .. } | TokenKind::Dot => {}
             TokenKind::CloseParen => {}
             _ if self.before_values.is_none() => self.before_values = Some(self.words.len()),
             _ => {}
