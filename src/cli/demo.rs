@@ -6,13 +6,14 @@ use std::time::Instant;
 use super::run::{carry_out, rendered, summary};
 use super::session;
 use super::ui::Tone;
-use super::{CliError, Exit, Globals};
+use super::{CliError, Exit, Globals, Ui};
 use crate::chain::Store;
-use crate::demo::{self, DemoError, FAULTS, Fault, Stage, people};
+use crate::demo::{self, DemoError, FAULTS, Fault, Stage, people, play};
 use crate::domain::plan::Task;
+use crate::package::Problem;
 use crate::domain::{RunId, TaskId};
 use crate::run::engine::{Local, Rendered};
-use crate::run::{Hooks, RunError, Selection};
+use crate::run::{Finished, Hooks, RunError, Selection};
 
 /// Run the whole plan on a throwaway local PostgreSQL with the reference staging application
 #[derive(Debug, clap::Args)]
@@ -90,6 +91,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         let hooks = Playing { stage: &stage, fault };
         let finished = carry_out(&ui, &mut store, &connected, &Selection::All, &people::principal("database-admin"), &hooks).await?;
         let exit = summary(&ui, &connected, &finished, &Selection::All, clock.elapsed().as_secs_f64(), store.len()?);
+        let exit = curtain(&ui, &mut store, args, &finished, exit)?;
         store.close()?;
         if args.keep {
             ui.note(format!("{:>12} {} (Enter stops the server)", ui.err("Server", Tone::Strong), stage.url()));
@@ -100,6 +102,30 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         stage.stop()?;
         ui.note(format!("{:>12} the server is stopped and its data removed; the evidence is in {}", ui.err("Done", Tone::Strong), args.out.display()));
         Ok(exit)
+    })
+}
+
+/// After the run: what people do, the report as files, the package, its verification. The exit code is the run's, unless what was
+/// published does not hold.
+fn curtain(ui: &Ui, store: &mut Store, args: &Args, finished: &Finished, exit: Exit) -> Result<Exit, CliError> {
+    let id = &finished.run.id;
+    play::sign_tasks(store, &args.out, &finished.run)?;
+    let items = play::attest_all(store, &args.out, &finished.run)?;
+    let signed = play::decide(store, &args.out, id, finished.judgement.verdict)?;
+    let report = play::write_report(store, &args.out, id)?;
+    let (package, verified) = play::package_and_verify(store, &args.out, id)?;
+    let decided = signed.map_or("none, the verdict is open".to_owned(), |word| format!("{word} by {}", people::principal("cto")));
+    let decision = verified.decision.as_deref().unwrap_or("MISSING(signoff)");
+    ui.note(format!("{:>12} tasks signed, {items} items attested, decision: {decided}; all with throwaway keys", ui.err("Played", Tone::Strong)));
+    ui.note(format!("{:>12} {}", ui.err("Report", Tone::Strong), report.join(crate::report::READINESS_HTML).display()));
+    ui.note(format!("{:>12} {}", ui.err("Package", Tone::Strong), package.display()));
+    let tone = if verified.fault().is_none() { Tone::Good } else { Tone::Bad };
+    ui.answer(format!("{:>12} package {}, sign-off {decision}", "Verified", ui.out(&verified.verdict, tone)));
+    Ok(match (verified.fault(), exit, decision) {
+        (Some(_), ..) => Exit::Integrity,
+        (None, Exit::Good, "APPROVED") => Exit::Good,
+        (None, Exit::Good, _) => Exit::Undecided,
+        (None, exit, _) => exit,
     })
 }
 
@@ -133,6 +159,12 @@ impl Hooks for Playing<'_> {
 
 impl From<DemoError> for CliError {
     fn from(error: DemoError) -> Self {
+        let error = match error {
+            DemoError::Publish(error) => return error.into(),
+            DemoError::Package(Problem::Ledger(error)) => return error.into(),
+            DemoError::Package(Problem::Fault(fault)) => return Self::new(Exit::Integrity, fault.to_string()),
+            other => other,
+        };
         let this = Self::setup(error.to_string());
         match error.hint() {
             Some(hint) => this.hint(hint),

@@ -16,6 +16,8 @@ pub struct Fault {
     pub plant: Plant,
     /// What must find it.
     pub found: Found,
+    /// Other tasks that fail because of it.
+    pub follows: &'static [&'static str],
     /// Clauses of each tenant in the fault's run, when nothing else is said.
     pub rows: u32,
 }
@@ -88,6 +90,7 @@ pub const FAULTS: &[Fault] = &[
             to: "CREATE POLICY alerts_select ON public.alerts FOR SELECT TO app_user\n  USING (tenant_id = COALESCE((SELECT NULLIF(pg_catalog.current_setting('app.tenant_id', true), '')::uuid), tenant_id));",
         }]),
         found: found("CE-23", "gate-3", "rls-isolation-no-context", "public.alerts"),
+        follows: &[],
         rows: FEW,
     },
     Fault {
@@ -99,6 +102,7 @@ pub const FAULTS: &[Fault] = &[
             to: "CREATE POLICY projects_select ON public.projects FOR SELECT TO app_user\n  USING (true);",
         }]),
         found: found("CE-23", "gate-3", "rls-isolation", "public.projects"),
+        follows: &[],
         rows: FEW,
     },
     Fault {
@@ -106,6 +110,7 @@ pub const FAULTS: &[Fault] = &[
         what: "row level security is not enabled on extractions; its policies are there",
         plant: Plant::Files(&[Edit { file: RLS, from: "ALTER TABLE public.extractions ENABLE ROW LEVEL SECURITY;\n", to: "" }, LAX_VERIFY]),
         found: found("CE-23", "gate-3", "rls-enabled", "public.extractions"),
+        follows: &[],
         rows: FEW,
     },
     Fault {
@@ -113,6 +118,7 @@ pub const FAULTS: &[Fault] = &[
         what: "row level security is not forced on documents: their owner passes",
         plant: Plant::Files(&[Edit { file: RLS, from: "ALTER TABLE public.documents FORCE ROW LEVEL SECURITY;\n", to: "" }, LAX_VERIFY]),
         found: found("CE-23", "gate-3", "rls-forced", "public.documents"),
+        follows: &[],
         rows: FEW,
     },
     Fault {
@@ -124,6 +130,7 @@ pub const FAULTS: &[Fault] = &[
             to: "CREATE POLICY users_update ON public.users FOR UPDATE TO app_user\n  USING (tenant_id = (SELECT NULLIF(pg_catalog.current_setting('app.tenant_id', true), '')::uuid))\n  WITH CHECK (true);",
         }]),
         found: found("CE-23", "gate-3", "rls-write-check", "public.users"),
+        follows: &[],
         rows: FEW,
     },
     Fault {
@@ -139,6 +146,7 @@ pub const FAULTS: &[Fault] = &[
             Edit { file: KEYS_VERIFY, from: "    'alerts_analysis_id_fkey',\n", to: "" },
         ]),
         found: found("CE-24", "gate-3", "fk-expected", "alerts(analysis_id)"),
+        follows: &[],
         rows: FEW,
     },
     Fault {
@@ -154,6 +162,7 @@ pub const FAULTS: &[Fault] = &[
             Edit { file: INDEXES_VERIFY, from: "'ai_usage_logs_user_recent_idx',\n", to: "" },
         ]),
         found: found("CE-26", "gate-4", "benchmark-regression", "latest usage by user"),
+        follows: &[],
         rows: MANY,
     },
     Fault {
@@ -161,6 +170,7 @@ pub const FAULTS: &[Fault] = &[
         what: "migration 004 says CREATE INDX",
         plant: Plant::Files(&[Edit { file: INDEXES, from: "CREATE INDEX projects_tenant_idx", to: "CREATE INDX projects_tenant_idx" }]),
         found: found("CE-21", "gate-1", "migration-syntax", "004_performance_indexes.sql"),
+        follows: &[],
         rows: FEW,
     },
     Fault {
@@ -168,6 +178,7 @@ pub const FAULTS: &[Fault] = &[
         what: "migration 005 fails in the middle: it puts a trigger on a table that does not exist",
         plant: Plant::Files(&[Edit { file: AUDIT, from: "ON public.documents\n", to: "ON public.contracts\n" }]),
         found: found("CE-21", "gate-1", "dry-run-applies", "005_audit_logging.sql"),
+        follows: &[],
         rows: FEW,
     },
     Fault {
@@ -179,6 +190,7 @@ pub const FAULTS: &[Fault] = &[
             to: "  name text NOT NULL UNIQUE,",
         }]),
         found: found("CE-21", "gate-1", "applied-file-unchanged", "001"),
+        follows: &[],
         rows: FEW,
     },
     Fault {
@@ -192,7 +204,8 @@ pub const FAULTS: &[Fault] = &[
             Edit { file: AUDIT, from: "CREATE TRIGGER documents_audit", to: "CREATE OR REPLACE TRIGGER documents_audit" },
             Edit { file: AUDIT, from: "CREATE TRIGGER alerts_audit", to: "CREATE OR REPLACE TRIGGER alerts_audit" },
         ]),
-        found: found("CE-27", "gate-5", "rollback-catalog", "record_change"),
+        found: found("CE-27", "gate-5", "rollback-restores-catalog", "record_change"),
+        follows: &[],
         rows: FEW,
     },
     Fault {
@@ -203,7 +216,8 @@ pub const FAULTS: &[Fault] = &[
             from: "DROP FUNCTION public.record_change();",
             to: "DROP FUNCTION public.record_change();\nDELETE FROM public.audit_logs;",
         }]),
-        found: found("CE-27", "gate-5", "rollback-data", "public.audit_logs"),
+        found: found("CE-27", "gate-5", "rollback-keeps-data", "public.audit_logs"),
+        follows: &[],
         rows: FEW,
     },
     Fault {
@@ -214,6 +228,7 @@ pub const FAULTS: &[Fault] = &[
             sql: "INSERT INTO public.extractions (document_id, field, value) VALUES (pg_catalog.gen_random_uuid(), 'party', '1');",
         },
         found: found("CE-22", "gate-2", "migrations-applied", "003"),
+        follows: &[],
         rows: FEW,
     },
     Fault {
@@ -226,6 +241,7 @@ pub const FAULTS: &[Fault] = &[
                   WHERE id = (SELECT id FROM public.extractions ORDER BY id LIMIT 1);",
         },
         found: found("CE-24", "gate-3", "fk-orphans", "extractions(document_id)"),
+        follows: &[],
         rows: FEW,
     },
     Fault {
@@ -238,6 +254,7 @@ pub const FAULTS: &[Fault] = &[
                   UPDATE public.ai_usage_logs SET tenant_id = NULL WHERE id = (SELECT id FROM public.ai_usage_logs ORDER BY id LIMIT 1);",
         },
         found: found("CE-25", "gate-3", "no-null-tenant", "public.ai_usage_logs"),
+        follows: &[],
         rows: FEW,
     },
     Fault {
@@ -253,6 +270,7 @@ pub const FAULTS: &[Fault] = &[
                   WHERE a.id = (SELECT id FROM public.alerts ORDER BY id LIMIT 1);",
         },
         found: found("CE-25", "gate-3", "linkage", "analysis"),
+        follows: &[],
         rows: FEW,
     },
     Fault {
@@ -260,6 +278,7 @@ pub const FAULTS: &[Fault] = &[
         what: "after the migration, somebody switches the audit of projects off",
         plant: Plant::Data { after: "CE-22", sql: "ALTER TABLE public.projects DISABLE TRIGGER projects_audit;" },
         found: found("CE-25", "gate-3", "disabled-triggers", "projects_audit"),
+        follows: &[],
         rows: FEW,
     },
     Fault {
@@ -271,6 +290,7 @@ pub const FAULTS: &[Fault] = &[
                   WHERE id = (SELECT id FROM public.clauses ORDER BY id LIMIT 1);",
         },
         found: found("CE-25", "gate-3", "no-future-timestamps", "public.clauses"),
+        follows: &[],
         rows: FEW,
     },
     Fault {
@@ -278,6 +298,7 @@ pub const FAULTS: &[Fault] = &[
         what: "the backup's end is missing, and its table of contents is whole",
         plant: Plant::TruncatedDump,
         found: found("CE-20", "gate-1", "backup-restores", ""),
+        follows: &[],
         rows: FEW,
     },
 ];

@@ -9,6 +9,7 @@
 pub mod fault;
 pub mod files;
 pub mod people;
+pub mod play;
 mod project;
 
 use std::path::{Path, PathBuf};
@@ -46,6 +47,10 @@ pub enum DemoError {
     Migration(String),
     #[error(transparent)]
     Key(#[from] crate::sign::SignError),
+    #[error(transparent)]
+    Publish(#[from] crate::publish::PublishError),
+    #[error(transparent)]
+    Package(#[from] crate::package::Problem),
     /// The folder is somebody's.
     #[error("{0} exists and is not empty")]
     Occupied(PathBuf),

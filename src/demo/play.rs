@@ -1,0 +1,81 @@
+//! What people do after a run, done by the demo's people: sign their tasks, vouch, decide.
+
+use std::path::{Path, PathBuf};
+
+use super::DemoError;
+use super::people::{key, principal};
+use crate::chain::{SignatureRow, Signed, Store};
+use crate::domain::RunId;
+use crate::domain::verdict::Verdict;
+use crate::package::{self, Options, Verification, View};
+use crate::publish::statements::{By, attest, attestable, sign_off};
+use crate::publish::{self, files};
+use crate::record::Run;
+use crate::sign::{AllowedSigners, Namespace, SigningKey, sshsig, task_message};
+
+/// What every statement of the demo gives as its reason.
+const REASON: &str = "Played by ledger demo: nobody vouches for this.";
+
+/// Every task's result of the run, signed by a holder of a role of the task.
+pub fn sign_tasks(store: &mut Store, folder: &Path, run: &Run) -> Result<(), DemoError> {
+    for (attempt, result) in run.attempts.iter().filter_map(|attempt| Some((attempt, attempt.result.as_ref()?))) {
+        let Some(role) = run.config.plan.task(&attempt.task).and_then(|task| task.roles.first()) else { continue };
+        let leaf = store.entry(result.seq).map_err(publish::PublishError::from)?.leaf;
+        let message = task_message(store.ledger_id(), result.seq, &leaf);
+        add(store, Signed::Task(result.seq), &key(folder, role.as_str())?, Namespace::Task, &message)?;
+    }
+    Ok(())
+}
+
+/// Every item that a person can vouch for, vouched for; how many.
+pub fn attest_all(store: &mut Store, folder: &Path, run: &Run) -> Result<usize, DemoError> {
+    let who = principal("tech-lead");
+    let key = key(folder, "tech-lead")?;
+    let items: Vec<String> = attestable(run).map(str::to_owned).collect();
+    for item in &items {
+        attest(store, run, item, &By { principal: &who, key: &key }, REASON)?;
+    }
+    Ok(items.len())
+}
+
+/// The CTO's decision: go where the verdict allows it, no-go on NO-GO, none while it is open. Says what was signed.
+pub fn decide(store: &mut Store, folder: &Path, id: &RunId, verdict: Verdict) -> Result<Option<&'static str>, DemoError> {
+    let go = match verdict {
+        Verdict::Go | Verdict::GoWithDeviations => true,
+        Verdict::NoGo => false,
+        Verdict::Undecided => return Ok(None),
+    };
+    let who = principal("cto");
+    sign_off(store, id, go, &By { principal: &who, key: &key(folder, "cto")? }, REASON)?;
+    Ok(Some(if go { "go" } else { "no-go" }))
+}
+
+/// The run's report as files, and the checkpoint that it is over signed. Gives the folder.
+pub fn write_report(store: &mut Store, folder: &Path, id: &RunId) -> Result<PathBuf, DemoError> {
+    let (_, rendered) = publish::publish(store, id, &principal("devops-engineer"))?;
+    let checkpoint = store.checkpoint_text(rendered.size).map_err(publish::PublishError::from)?;
+    let signer = key(folder, "devops-engineer")?;
+    add(store, Signed::Checkpoint(rendered.size), &signer, Namespace::Checkpoint, &checkpoint)?;
+    let to = folder.join("evidence").join(id.as_str()).join("report");
+    for (name, bytes) in &rendered.files {
+        files::write(&to.join(name), bytes, true)?;
+    }
+    Ok(to)
+}
+
+/// The evidence package beside the ledger, signed, and verified with the demo's own allowed_signers as any auditor would.
+pub fn package_and_verify(store: &Store, folder: &Path, id: &RunId) -> Result<(PathBuf, Verification), DemoError> {
+    let written = package::write(store, id.as_str(), &View::full(), &folder.join("evidence"), false)?;
+    package::sign(&written, &key(folder, "devops-engineer")?)?;
+    let trusted = folder.join("allowed_signers");
+    let bytes = std::fs::read(&trusted).map_err(|source| DemoError::Io { what: format!("cannot read {}", trusted.display()), source })?;
+    let options = Options { signers: Some(AllowedSigners::parse(&bytes)?), ..Options::default() };
+    let verification = package::verify(&written.zip, &options)?;
+    Ok((written.zip, verification))
+}
+
+fn add(store: &mut Store, over: Signed, key: &SigningKey, role: Namespace, message: &str) -> Result<(), DemoError> {
+    let bytes = sshsig::sign(key, role, message.as_bytes()).into_bytes();
+    let row = SignatureRow { over, key: key.public().id(), bytes };
+    Ok(store.add_signature(&row).map_err(publish::PublishError::from)?)
+}
