@@ -53,7 +53,7 @@ approval = "cto"
 const NOW: &str = "2030-01-01T00:00:00Z";
 
 struct World {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     path: PathBuf,
     store: Store,
     id: RunId,
@@ -64,7 +64,9 @@ struct World {
 impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("ledger.db");
+        let path = dir.path().join("evidence/ledger.db");
+        std::fs::create_dir(dir.path().join("evidence")).unwrap();
+        std::fs::write(dir.path().join("ledger.toml"), PLAN).unwrap();
         let mut store = Store::create(&path, "dba@example.com").unwrap();
         let id = RunId::new("staging_migration_20260108");
         let mut draft = Draft::new(EntryType::RunOpened, "dba@example.com");
@@ -72,7 +74,7 @@ impl World {
         draft.target = serde_json::json!({"system_identifier": "7", "database": "contracts_staging"}).as_object().cloned();
         draft.parts = vec![PartDraft::bytes("ledger.toml", "application/toml", PLAN).at("trust/ledger.toml")];
         store.append(draft).unwrap();
-        Self { _dir: dir, path, store, id, cto: SigningKey::from_seed([1; 32]), dba: SigningKey::from_seed([2; 32]) }
+        Self { dir, path, store, id, cto: SigningKey::from_seed([1; 32]), dba: SigningKey::from_seed([2; 32]) }
     }
 
     fn task(&mut self, task: &str, bad: &[&str]) -> u64 {
@@ -403,4 +405,65 @@ fn redacted_evidence_is_unknown() {
     let text = text.iter().find(|(name, _)| name.ends_with("REPORT.md")).map(|(_, b)| String::from_utf8_lossy(b).into_owned()).unwrap();
     assert!(text.contains("erased by signed redactions"), "{text}");
     assert!(text.contains("redacted"));
+}
+
+/// The commands themselves, on one project: what they answer and how they end.
+#[test]
+fn the_commands_end_with_what_the_decision_is() {
+    let mut world = World::new();
+    world.task("T-1", &["b"]);
+    world.task("T-2", &[]);
+    let (root, store) = (world.dir.path().to_owned(), world.store);
+    store.close().unwrap();
+    let mut signers = String::new();
+    for (who, roles) in [("cto@example.com", "signoff@ledger"), ("lead@example.com", "attestation@ledger,waiver@ledger")] {
+        let key = migration_ledger::sign::generate(&root.join(who), who).unwrap();
+        signers += &format!("{who} namespaces=\"{roles}\" ssh-ed25519 {}\n", key.public().to_base64());
+    }
+    std::fs::write(root.join("allowed_signers"), signers).unwrap();
+    std::fs::write(root.join("why.txt"), "agreed in the meeting\n").unwrap();
+    let ledger = |line: &str| {
+        let out = std::process::Command::new(env!("CARGO_BIN_EXE_ledger"))
+            .args(line.split(' '))
+            .current_dir(&root)
+            .env_clear()
+            .env("HOME", &root)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+        (out.status.code().unwrap(), text)
+    };
+    let as_cto = "--as cto@example.com --key cto@example.com";
+    let as_lead = "--as lead@example.com --key lead@example.com --reason-file why.txt";
+    let expect = |line: String, code: i32, words: &[&str]| {
+        let (got, text) = ledger(&line);
+        assert_eq!(got, code, "{line}: {text}");
+        words.iter().for_each(|word| assert!(text.contains(word), "{line} does not say {word}: {text}"));
+    };
+    expect("report --format md".into(), 10, &["## ✗ NO-GO"]);
+    expect("go-no-go".into(), 10, &["Decision  NO-GO", "the verdict is NO-GO", "MISSING(signoff)", "ledger attest window"]);
+    expect(format!("sign-off --decision go {as_cto}"), 10, &["a go cannot be signed over NO-GO", "ledger waive"]);
+    expect(
+        format!("waive looks-right --subject x --until 2099-01-01 {as_lead}"),
+        3,
+        &["there is no finding looks-right on x", "--subject 'b'"],
+    );
+    expect(
+        format!("waive looks-right --subject b --until 2099-01-01 {as_lead}"),
+        0,
+        &["accepted by lead@example.com", "GO WITH DEVIATIONS"],
+    );
+    expect(format!("attest looked {as_lead}"), 3, &["looked is measured by T-1"]);
+    expect(format!("attest nothing {as_lead}"), 2, &["the plan has no item nothing", "window"]);
+    expect(format!("sign-off --decision go {as_lead}"), 3, &["other roles than signoff@ledger"]);
+    expect(format!("sign-off --decision go {as_cto}"), 0, &["go signed by cto@example.com"]);
+    expect("go-no-go".into(), 11, &["Sign-off  APPROVED", "Decision  UNDECIDED", "open: Maintenance window scheduled (window)"]);
+    expect(format!("attest window {as_lead}"), 0, &["window attested by lead@example.com", "leaves the signature good"]);
+    expect("go-no-go".into(), 0, &["Sign-off  APPROVED", "Decision  GO WITH DEVIATIONS"]);
+    expect("go-no-go --message-format json".into(), 0, &["\"schema\":\"ledger.go-no-go/1\"", "\"decision\":\"go-with-deviations\""]);
+    expect("report".into(), 0, &["report/STAGING_MIGRATION_READINESS_REPORT.html"]);
+    expect("report".into(), 0, &["(unchanged)"]);
+    expect("package --key cto@example.com".into(), 0, &["staging_migration_20260108.zip", "signed"]);
+    expect("package --key cto@example.com".into(), 0, &["(unchanged)"]);
+    expect("report --run another".into(), 3, &["the ledger has no run another"]);
 }

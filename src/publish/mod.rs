@@ -61,20 +61,17 @@ pub struct Rendered {
     pub files: Vec<(String, Vec<u8>)>,
 }
 
+/// Runs before this one that the history chart shows.
+const EARLIER_RUNS: usize = 5;
+
 /// Renders the run's report at its cut. The bytes are a function of the entries and of this program's version.
 pub fn render(store: &Store, id: &RunId) -> Result<Rendered> {
-    let Some(run) = record::read::run(store, id)? else {
-        return Err(PublishError::refused(format!("the ledger has no run {id}"), "ledger log shows what it has"));
-    };
-    let size = run.cut;
-    let mut history = record::read::load_at(store, size)?;
-    let Some(place) = history.runs.iter().position(|r| &r.id == id) else {
-        return Err(PublishError::refused(format!("the ledger has no run {id}"), "ledger log shows what it has"));
-    };
+    let unknown = || PublishError::refused(format!("the ledger has no run {id}"), "ledger log shows what it has");
+    let mut history = record::read::at_cut(store, id, EARLIER_RUNS)?.ok_or_else(unknown)?;
+    let run = history.runs.pop().ok_or_else(unknown)?;
+    let size = history.size;
     let root = store.root_at(size)?.to_hex();
-    let earlier: Vec<Run> = history.runs.drain(..place).collect();
-    let run = history.runs.swap_remove(0);
-    let source = Source { ledger_id: &history.ledger_id, size, root: &root, head: &history.head, run: &run, earlier: &earlier };
+    let source = Source { ledger_id: &history.ledger_id, size, root: &root, head: &history.head, run: &run, earlier: &history.runs };
     let report = report::build(&source);
     let files = report::render(&report)?;
     Ok(Rendered { run, report, size, root, files })

@@ -52,6 +52,24 @@ pub fn load_at(store: &Store, size: u64) -> Result<History> {
     Ok(History { ledger_id: store.ledger_id().to_hex(), size, head: scan.head, runs })
 }
 
+/// A run as the entries below its cut N tell it, as the newest of `runs`, after at most `earlier` of those opened before it.
+/// `None` when the ledger has no run of this name.
+pub fn at_cut(store: &Store, id: &RunId, earlier: usize) -> Result<Option<History>> {
+    let whole = Scan::of(store, store.len()?)?;
+    let counts = |e: &&Entry| !outside_cut(e.header.kind);
+    let Some(last) = whole.of_run.get(id.as_str()).and_then(|entries| entries.iter().rfind(counts)) else { return Ok(None) };
+    let size = last.seq + 1;
+    let scan = Scan::of(store, size)?;
+    let Some(place) = scan.ids.iter().position(|known| known == id.as_str()) else { return Ok(None) };
+    let runs = scan.ids[place.saturating_sub(earlier)..=place].iter().map(|id| build(store, &scan, id)).collect::<Result<_>>()?;
+    Ok(Some(History { ledger_id: store.ledger_id().to_hex(), size, head: scan.head, runs }))
+}
+
+/// Entries that nothing signed covers: they do not move the cut.
+fn outside_cut(kind: EntryType) -> bool {
+    matches!(kind, EntryType::Published | EntryType::Decision | EntryType::PartRedacted)
+}
+
 /// One run, or `None` when the ledger has no run of this name.
 pub fn run(store: &Store, id: &RunId) -> Result<Option<Run>> {
     run_at(store, id, store.len()?)
@@ -232,7 +250,7 @@ fn read_entry(store: &Store, scan: &Scan, entry: &Entry, run: &mut Run) -> Resul
     list(scan, entry, run);
     run.end = entry.seq + 1;
     run.today = header.ts.get(..10).unwrap_or_default().to_owned();
-    if !matches!(header.kind, EntryType::Published | EntryType::Decision | EntryType::PartRedacted) {
+    if !outside_cut(header.kind) {
         run.cut = entry.seq + 1;
     }
     match header.kind {

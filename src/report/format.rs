@@ -22,7 +22,7 @@ impl Mark {
     pub const ADVISORY: Self = Self { word: "ADVISORY", glyph: "!", class: "advisory" };
     pub const NOT_APPLICABLE: Self = Self { word: "N/A", glyph: "○", class: "none" };
     pub const OPEN: Self = Self { word: "OPEN", glyph: "☐", class: "unknown" };
-    pub const OPTIONAL: Self = Self { word: "OPEN, NOT REQUIRED", glyph: "☐", class: "none" };
+    pub const OPTIONAL: Self = Self { word: "OPEN", glyph: "☐", class: "none" };
     pub const ATTESTED: Self = Self { word: "ATTESTED", glyph: "✎", class: "attested" };
     pub const APPROVED: Self = Self { word: "APPROVED", glyph: "✎", class: "attested" };
     pub const DENIED: Self = Self { word: "DENIED", glyph: "✗", class: "fail" };

@@ -425,8 +425,13 @@ fn notes(run: &Run) -> Vec<Fact> {
         .iter()
         .map(|note| {
             let files: Vec<&str> = note.parts.iter().map(|p| p.name.as_str()).collect();
+            let counted = match note.suite.as_ref().map(|s| (&s.row.subject, &s.result)) {
+                None => String::new(),
+                Some((name, Some(r))) => format!("; suite {name}: {} of {} passed", r.passed, r.total),
+                Some((name, None)) => format!("; suite {name}: nothing counted"),
+            };
             let task = note.task.as_ref().map_or_else(|| "the run".to_owned(), ToString::to_string);
-            Fact::new(&task, format!("{} by {}, {}", files.join(", "), note.by, format::time(&note.ts)), Some(note.seq))
+            Fact::new(&task, format!("{} by {}, {}{counted}", files.join(", "), note.by, format::time(&note.ts)), Some(note.seq))
         })
         .collect()
 }
