@@ -2,6 +2,7 @@
 
 use migration_ledger::domain::Product;
 use migration_ledger::domain::plan::StepKind;
+use migration_ledger::steps::counting::{Question, answer_all};
 
 use crate::support::TestDb;
 use crate::world::{World, here, migrated_contracts};
@@ -219,6 +220,24 @@ fn a_key_that_cannot_be_counted_in_time_is_undecided() {
         assert_eq!((rows[0].ok, rows[1].ok), (None, Some(true)), "{rows:#?}");
         assert!(rows[0].observed.starts_with("timed out after 0 s"), "{}", rows[0].observed);
         assert!(given.outcome("fk-orphans").starts_with("unknown: 1 of 2 decided"));
+    });
+}
+
+#[test]
+fn what_was_seen_before_the_time_was_over_is_kept() {
+    here(async {
+        let db = TestDb::with(
+            "CREATE TABLE c (id int); INSERT INTO c SELECT generate_series(1, 300);
+             CREATE FUNCTION slow(int) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.02); RETURN true; END'",
+        )
+        .await;
+        let question = Question {
+            any: "SELECT 1 FROM public.c LIMIT 1".into(),
+            count: "SELECT count(*) FROM public.c AS c WHERE public.slow(c.id)".into(),
+        };
+        let answers = answer_all(&db.target("postgres").await, &[question], 400, |_, _| {}).await.unwrap();
+        let answer = answers[0].as_ref().unwrap();
+        assert!(answer.any && answer.timed_out && answer.number().is_none());
     });
 }
 

@@ -196,6 +196,10 @@ fn count_row(key: &Key, answer: Option<&Answer>, expected: &str, (one, many): (&
     let detail = json!({ "constraint": key.name, "validated": key.validated, "on_delete": inventory::action(&key.on_delete) });
     match (answer.map(|answer| &answer.count), report::why_not(key, answer)) {
         (Some(Ok(count)), _) => SubjectRow::new(key.subject(), *count == 0, expected, counted(*count, one, many)),
+        // How many is open; that there are some is not.
+        (Some(Err(_)), why) if answer.is_some_and(|answer| answer.any) => {
+            SubjectRow::new(key.subject(), false, expected, format!("at least 1 {one}; {}", why.unwrap_or_default()))
+        }
         (_, why) => SubjectRow::undecided(key.subject(), expected, why.unwrap_or_else(|| "not counted".into())),
     }
     .with_detail(detail)

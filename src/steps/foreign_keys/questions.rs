@@ -13,7 +13,10 @@ pub fn orphans(key: &Key) -> Option<Question> {
     }
     let columns: Vec<String> = key.columns.iter().map(|column| format!("c.{}", column.child_quoted)).collect();
     let all_set = columns.iter().map(|column| format!("{column} IS NOT NULL")).collect::<Vec<_>>().join(" AND ");
-    let lonely = format!("({all_set} AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {}))", key.parent_rows_of(), key.matches("p", "c"));
+    // Columns that cannot be NULL need no such condition, and without it an index-only scan of the child serves the whole question.
+    let needed: Vec<String> =
+        key.columns.iter().filter(|c| c.child_nullable).map(|c| format!("c.{} IS NOT NULL AND ", c.child_quoted)).collect();
+    let lonely = format!("({}NOT EXISTS (SELECT 1 FROM {} AS p WHERE {}))", needed.concat(), key.parent_rows_of(), key.matches("p", "c"));
     // MATCH FULL allows all or none; a partly filled key is as broken as one that points nowhere.
     let broken = match key.match_type.as_str() {
         "f" if columns.len() > 1 => {

@@ -83,6 +83,9 @@ async fn count(cx: &Context<'_>, what: &str, asked: &[(String, Question)], timeo
 fn none_wanted(subject: &str, answer: Option<&Answer>, expected: &str, (one, many): (&str, &str)) -> SubjectRow {
     match answer.map(|answer| (answer, &answer.count)) {
         Some((_, Ok(count))) => SubjectRow::new(subject, *count == 0, expected, counted(*count, one, many)),
+        Some((answer, Err(error))) if answer.any => {
+            SubjectRow::new(subject, false, expected, format!("at least 1 {one}; {}", answer.why(error)))
+        }
         Some((answer, Err(error))) => SubjectRow::undecided(subject, expected, answer.why(error)),
         None => SubjectRow::undecided(subject, expected, "not counted: the counting sessions ended early"),
     }
@@ -231,4 +234,20 @@ async fn own_checks(cx: &Context<'_>, report: &mut StepReport, session: &Session
         add(cx, report, evidence);
     }
     Ok(codes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn one_that_was_seen_is_wrong_even_if_the_rest_could_not_be_counted() {
+        let answer = |any| Answer { count: Err(PgError::other("cancelled")), duration: Duration::from_secs(300), timed_out: true, any };
+        let row = |any| none_wanted("public.a", Some(&answer(any)), "0 rows", ("row", "rows"));
+        assert_eq!((row(true).ok, row(true).observed.as_str()), (Some(false), "at least 1 row; timed out after 300 s"));
+        assert_eq!((row(false).ok, row(false).observed.as_str()), (None, "timed out after 300 s"));
+        assert_eq!(none_wanted("public.a", None, "0 rows", ("row", "rows")).ok, None);
+    }
 }

@@ -105,7 +105,7 @@ mod tests {
     }
 
     fn answer(count: u64) -> Option<Answer> {
-        Some(Answer { count: Ok(count), duration: Duration::ZERO, timed_out: false })
+        Some(Answer { count: Ok(count), duration: Duration::ZERO, timed_out: false, any: count > 0 })
     }
 
     #[test]
