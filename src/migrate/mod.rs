@@ -16,6 +16,7 @@ pub mod rehearse;
 pub mod revert;
 pub mod split;
 pub mod verify;
+pub mod waits;
 pub mod witness;
 
 pub use apply::{Applied, ApplyOptions, apply_file, apply_to};

@@ -17,6 +17,7 @@ use crate::domain::SubjectRow;
 use crate::domain::product::{ExecuteProduct, FileExecution, Product};
 use crate::migrate::lock::{LockError, RunnerLock};
 use crate::migrate::rehearse::{Proved, prove};
+use crate::migrate::waits::{process_of, watched};
 use crate::migrate::{ApplyOptions, Migration, MigrationSet, SchemaState, history};
 use crate::pg::{Access, Catalog};
 
@@ -138,10 +139,28 @@ async fn apply_all(cx: &Context<'_>, session: &crate::pg::Session, ran: &mut Ran
     let config = &cx.config.migrations;
     let options = ApplyOptions::of(config, cx.run.as_str());
     let total = ran.pending.len();
+    let watcher = match (cx.target.session(Access::ReadOnly).await, process_of(session).await) {
+        (Ok(eyes), Ok(process)) => Some((eyes, process)),
+        (Err(error), _) | (_, Err(error)) => {
+            cx.log.line(format!("lock waits are not watched: {error}"));
+            None
+        }
+    };
     for (index, migration) in ran.pending.iter().enumerate() {
         cx.progress.say(&format!("{}/{total} {}", index + 1, migration.up.file));
         cx.log.line(format!("{} begins, sha256 {}", migration.up.file, migration.up.sha256));
-        let proved = prove(session, migration, &options, config.retries, &mut |line| cx.log.line(line)).await;
+        let mut log = |line| cx.log.line(line);
+        let work = prove(session, migration, &options, config.retries, &mut log);
+        let proved = match &watcher {
+            Some((eyes, process)) => {
+                watched(eyes, *process, work, &|line| {
+                    cx.progress.say(&format!("{} {line}", migration.up.file));
+                    cx.log.line(format!("{} {line}", migration.up.file));
+                })
+                .await
+            }
+            None => work.await,
+        };
         let stop = !proved.holds();
         ran.proved.push(proved);
         if stop {
