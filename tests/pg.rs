@@ -7,6 +7,8 @@ mod support;
 mod catalog;
 #[path = "pg/cluster.rs"]
 mod cluster;
+#[path = "pg/connect.rs"]
+mod connect;
 #[path = "pg/dump.rs"]
 mod dump;
 #[path = "pg/environment.rs"]

@@ -8,4 +8,4 @@
 -- fix: see the task's log for the reason; free space, privileges and client version are checked apart
 
 -- pg_dump --format=custom from a snapshot that our own session exports and in which it fingerprints catalog and rows. Right: the program succeeds, and
--- the archive's table of contents (pg_restore --list) is not empty. SHA-256 and size are those of the file.
+-- the archive's table of contents (pg_restore --list) is not empty unless the database is. SHA-256 and size are those of the file.

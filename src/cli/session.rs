@@ -8,7 +8,8 @@ use super::ui::{Tone, Ui};
 use super::{CliError, Exit, Globals};
 use crate::chain::Store;
 use crate::config::Config;
-use crate::pg::{ConnectSpec, PgError, Target};
+use crate::pg::connect::Sources;
+use crate::pg::{ConnectSpec, PgError, PgErrorKind, Target};
 use crate::redact::Redactor;
 use crate::run::RunError;
 
@@ -47,22 +48,21 @@ fn resolve(root: &Path, config: &Config, environment: &str, url_file: Option<&Pa
         );
     }
     let settings = settings.unwrap_or_default();
-    let file = url_file.map(Path::to_path_buf).or_else(|| settings.url_file.as_ref().map(|file| root.join(file)));
-    let (text, source) = if let Some(file) = file {
-        let text = std::fs::read_to_string(&file)
-            .map_err(|error| CliError::setup(format!("cannot read the connection URL from {}", file.display())).cause(error))?;
-        (text, file.display().to_string())
-    } else if let Some(name) = settings.url_env.as_deref().filter(|name| std::env::var_os(name).is_some()) {
-        (std::env::var(name).unwrap_or_default(), format!("${name}"))
-    } else {
-        return ConnectSpec::from_environment().map_err(|error| {
-            let named = settings.url_env.as_deref().unwrap_or("DATABASE_URL");
-            CliError::setup(format!("environment `{environment}` has no connection"))
-                .cause(error)
-                .hint(format!("export {named}='postgresql://user@host:5432/database' (password in ~/.pgpass), or use --database-url-file"))
-        });
+    let sources = Sources {
+        url_file: url_file.map(Path::to_path_buf).or_else(|| settings.url_file.as_ref().map(|file| root.join(file))),
+        url_env: settings.url_env.clone(),
     };
-    ConnectSpec::parse(&text).map_err(|error| CliError::setup(format!("the connection string in {source} cannot be used")).cause(error))
+    let found = ConnectSpec::resolve(&sources).map_err(|error| {
+        let named = settings.url_env.as_deref().unwrap_or("DATABASE_URL");
+        let error_is_pooler = error.kind == PgErrorKind::Pooler;
+        let refused = CliError::setup(format!("environment `{environment}` has no usable connection")).cause(error);
+        match error_is_pooler {
+            true => refused.hint("a rehearsal needs sessions: session settings, advisory locks, exported snapshots"),
+            false => refused
+                .hint(format!("export {named}='postgresql://user@host:5432/database' (password in ~/.pgpass), or use --database-url-file")),
+        }
+    })?;
+    Ok(found.spec)
 }
 
 /// A target whose `host/database` matches a production pattern is refused.
@@ -82,13 +82,19 @@ fn refuse_production(config: &Config, spec: &ConnectSpec) -> Result<(), CliError
 }
 
 fn unreachable_target(spec: &ConnectSpec, error: &PgError, environment: &str) -> CliError {
-    let hint = match error.sqlstate.as_deref() {
-        Some("28P01" | "28000") => {
-            format!("check role and password of environment `{environment}`; a password belongs in ~/.pgpass or the URL's variable")
+    let hint = match (error.kind, error.sqlstate.as_deref()) {
+        (PgErrorKind::Password, _) | (_, Some("28000")) => {
+            format!("check role and password of environment `{environment}`; a password belongs in ~/.pgpass (chmod 600) or the URL's variable")
         }
-        Some("3D000") => "check the database's name; `psql -l` lists what the server has".into(),
-        Some("53300") => "the server has no connection left; try again later".into(),
-        Some("42501") => "the role may not read what identifies the server: GRANT pg_monitor TO it, or use the owner".into(),
+        (PgErrorKind::NoDatabase, _) => "check the database's name; `psql -l` lists what the server has".into(),
+        (PgErrorKind::Certificate, _) => {
+            "set sslrootcert to the authority's certificate (Supabase: download its CA under Database settings); sslmode=verify-full is the \
+             default for hosts that are not this machine"
+                .into()
+        }
+        (PgErrorKind::TlsRefused, _) => format!("server and client disagree about TLS; sslmode is {}", spec.tls_mode()),
+        (_, Some("53300")) => "the server has no connection left; try again later".into(),
+        (_, Some("42501")) => "the role may not read what identifies the server: GRANT pg_monitor TO it, or use the owner".into(),
         _ => format!("check that the server runs and that host and port are right: {}", spec.shown()),
     };
     CliError::setup(format!("cannot connect to {}", spec.shown())).cause(error).hint(hint)

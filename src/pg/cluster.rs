@@ -74,6 +74,7 @@ pub struct Cluster {
     postgres: Program,
     identity: Option<RunAs>,
     watchdog: Child,
+    port: String,
     /// Our end of the watchdog's pipe; its closing ends the cluster.
     life: Option<ChildStdin>,
 }
@@ -113,7 +114,8 @@ impl Cluster {
         };
         let life = watchdog.stdin.take();
         // From here on dropping `cluster` cleans up, whatever fails.
-        let cluster = Self { folder, postgres, identity, watchdog, life };
+        let port = options.settings.iter().rev().find(|(name, _)| name == "port").map_or("5432".to_owned(), |(_, port)| port.clone());
+        let cluster = Self { folder, postgres, identity, watchdog, port, life };
 
         let mut initdb = cluster.command("initdb");
         initdb
@@ -134,7 +136,7 @@ impl Cluster {
 
     /// How to connect as this role (names of letters, digits and `_`).
     pub fn url_as(&self, role: &str, database: &str) -> String {
-        format!("postgresql://{role}@/{database}?host={}&port=5432", self.folder.display())
+        format!("postgresql://{role}@/{database}?host={}&port={}", self.folder.display(), self.port)
     }
 
     /// The server program: its version is the server's.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
-use tokio_postgres::{CancelToken, NoTls};
+use tokio_postgres::CancelToken;
 
 use super::session::{Access, Session, SessionOptions};
 use super::{ConnectSpec, PgError};
@@ -120,7 +120,7 @@ impl Target {
         let tokens = self.cancels.lock().map(|mut cancels| std::mem::take(&mut *cancels)).unwrap_or_default();
         for token in tokens {
             // A session that is already gone cannot be cancelled, and need not be.
-            let _ = token.cancel_query(NoTls).await;
+            let _ = self.spec.cancel(&token).await;
         }
     }
 }

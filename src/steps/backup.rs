@@ -54,7 +54,12 @@ pub async fn back_up(cx: &Context<'_>, label: &str, checks: &BackupChecks, repor
     let facts = &backed.facts;
     cx.log.line(format!("{}: {} bytes, {} entries, sha256 {}", facts.file, facts.bytes, facts.toc_entries, facts.sha256));
     let observed = format!("{}, {} entries, sha256 {}", human_bytes(facts.bytes), facts.toc_entries, &facts.sha256[..12]);
-    let row = SubjectRow::new(&facts.file, facts.bytes > 0 && facts.toc_entries > 0, "an archive with contents", observed);
+    let row = SubjectRow::new(
+        &facts.file,
+        facts.bytes > 0 && (facts.toc_entries > 0 || facts.tables.is_empty()),
+        "an archive with contents",
+        observed,
+    );
     let row = row.with_detail(json!({ "sha256": facts.sha256, "bytes": facts.bytes, "tool": facts.tool, "dump_us": facts.dump_us }));
     report.evidence.push(asked.answered(made, "target", json!({ "label": label }), vec![row]));
 

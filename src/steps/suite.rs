@@ -195,8 +195,8 @@ pub async fn run_declared(cx: &Context<'_>, report: &mut StepReport) -> Result<V
 /// A redactor that knows the environment's secrets and the target's password.
 pub fn redactor(cx: &Context<'_>) -> Redactor {
     let mut redactor = Redactor::from_environment();
-    if let Some(password) = cx.target.spec().config().get_password() {
-        redactor.learn(&String::from_utf8_lossy(password));
+    if let Some(password) = cx.target.spec().password() {
+        redactor.learn(&password);
     }
     redactor
 }

@@ -131,6 +131,7 @@ async fn a_schema_of_no_known_version_is_undecided() {
     assert!(unknown.outcome("schema-version").contains("set [migrations] baseline"), "{}", unknown.outcome("schema-version"));
     let empty = given(&TestDb::empty().await.target("postgres").await, &world("")).await;
     assert_eq!(empty.outcome("schema-version"), "pass");
+    assert_eq!(empty.complaints(), Vec::<String>::new());
 }
 
 #[tokio::test]
