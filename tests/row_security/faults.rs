@@ -80,3 +80,17 @@ async fn rows_opened_by_a_fixed_value_are_seen_by_a_new_tenant() {
     let findings = examined.findings();
     assert!(findings.contains(&("rls-isolation-existing-rows".into(), "public.projects".into())), "{findings:?}");
 }
+
+#[test]
+fn a_policy_that_a_migration_took_away_is_named() {
+    let changes = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+    let found = |lines: &[&str]| {
+        let evidence = migration_ledger::steps::row_security::policies_kept(Some(&changes(lines))).unwrap();
+        (evidence.findings().map(|f| f.subject).collect::<Vec<_>>(), evidence.outcome.word())
+    };
+    let lost = "policy public.alerts.alerts_select removed";
+    assert_eq!(found(&[lost, "index public.x added"]), (vec!["public.alerts.alerts_select".to_owned()], "fail"));
+    assert_eq!(found(&[lost, "policy public.alerts.read added"]), (Vec::new(), "pass"));
+    assert_eq!(found(&[lost, "table public.alerts removed"]), (Vec::new(), "not-applicable"));
+    assert_eq!(found(&["policy public.alerts.alerts_select added"]), (Vec::new(), "not-applicable"));
+}

@@ -6,12 +6,16 @@
 //! 4. Two worlds are committed in that copy, and the isolation matrix is tried for real.
 //! 5. Papers: coverage report, isolation proof, test results.
 
+mod changes;
+mod commands;
 pub mod context;
 pub mod identity;
 pub mod matrix;
 pub mod model;
 pub mod own_tests;
 pub mod papers;
+mod probe;
+mod seed;
 pub mod shape;
 pub mod value;
 pub mod world;
@@ -53,6 +57,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
         cx.log.line(format!("{}: {}", evidence.check, evidence.outcome));
     }
 
+    report.evidence.extend(policies_kept(cx.execution().map(|execution| execution.catalog_changes.as_slice())));
     let tests = own_tests::declared(&cx.project.root, &cx.config.checks.folders);
     let asked_tests = Asked::now();
     let mut runs: Vec<TestRun> = Vec::new();
@@ -124,6 +129,32 @@ pub async fn coverage(session: &Session, parameters: &Value, say: &dyn Fn(&str))
         evidence.push(ask(session, check, parameters.clone(), TARGET).await);
     }
     evidence
+}
+
+/// Policies that the migrations took away, from the changes that CE-22 recorded.
+pub fn policies_kept(changes: Option<&[String]>) -> Option<Evidence> {
+    let (check, asked) = (find("rls-policies-kept")?, Asked::now());
+    let Some(changes) = changes else {
+        return Some(asked.unanswered(check, TARGET, Value::Null, "the execution of the migrations recorded no catalog changes"));
+    };
+    let of = |kind: &str, end: &str| -> Vec<&str> {
+        let start = format!("{kind} ");
+        changes.iter().filter_map(|line| line.strip_prefix(&start)?.strip_suffix(end)).collect()
+    };
+    let (gone, added, tables) = (of("policy", " removed"), of("policy", " added"), of("table", " removed"));
+    let rows = gone
+        .into_iter()
+        .filter(|policy| !tables.iter().any(|table| policy.starts_with(&format!("{table}."))))
+        .map(|policy| {
+            // Names may hold dots of their own, in quotes; the policy of the same table shares the longest prefix up to a dot.
+            let table = policy.rfind('.').map_or(policy, |dot| &policy[..=dot]);
+            match added.iter().find(|other| other.starts_with(table)) {
+                Some(other) => SubjectRow::new(policy, true, "kept or replaced", format!("replaced by {other}")),
+                None => SubjectRow::new(policy, false, "kept or replaced", "removed"),
+            }
+        })
+        .collect();
+    Some(asked.answered(check, TARGET, Value::Null, rows))
 }
 
 /// A scratch copy of the migrated database, proven equal to it.

@@ -427,7 +427,7 @@ fn roles(shape: &Shape, stated: &Tenancy, said: &mut Vec<&'static str>) -> Vec<S
     let granted: BTreeSet<String> = shape.grantees.iter().cloned().collect();
     let mut roles: BTreeSet<String> = named.filter(|role| granted.contains(role)).collect();
     roles.extend(granted);
-    roles.into_iter().collect()
+    roles.into_iter().filter(|role| !stated.trusted_roles.contains(role)).collect()
 }
 
 fn majority<T: Ord + Clone>(items: impl Iterator<Item = T>) -> Option<T> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tokio_postgres::types::Type;
 
-use super::matrix::identifier;
+use super::seed::identifier;
 use super::value::literal;
 use crate::checks::Check;
 use crate::checks::judge::judge;

@@ -1,0 +1,235 @@
+//! The commands of the matrix that change, move and take over rows.
+
+use super::context::identity_sql;
+use super::matrix::{BLIND_BYTES, Matrix};
+use super::model::Scope;
+use super::probe::{Attempt, Control, Probe, REPLICA, away, names, quiet, refused};
+use super::seed::{Rights, Seeded, identifier, scope_condition};
+use super::value::{World, literal};
+use super::world::insert_sql;
+use crate::domain::product::CellVerdict;
+use crate::pg::PgError;
+
+impl Probe<'_> {
+    pub(super) async fn update_foreign(
+        &self,
+        ready: &Seeded<'_>,
+        rights: &Rights,
+        control: &Control,
+        matrix: &mut Matrix,
+    ) -> Result<(), PgError> {
+        const COMMAND: &str = "UPDATE foreign";
+        let name = &ready.table.sql;
+        let Some(set) = rights.update.then(|| self.harmless_set(ready, rights, ready.b)).flatten() else {
+            self.cell(ready, COMMAND, CellVerdict::Denied, "no privilege", None, matrix);
+            return Ok(());
+        };
+        let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {} AND ctid = '{}'", ready.at_b, ready.ctid_b);
+        let touched = |attempt: &Attempt| matches!(attempt, Ok(numbers) if numbers.last() == Some(&0));
+        let keyed = self.attempt("", &format!("UPDATE {name} SET {set} WHERE {}", ready.at_b), &truth).await?;
+        let mut shown = format!("UPDATE {name} SET … WHERE <key of B's row>");
+        let mut hit = touched(&keyed);
+        if !hit && self.worlds.replica && ready.bytes <= BLIND_BYTES {
+            // Without a WHERE no SELECT policy has a say.
+            let blind = self.attempt(REPLICA, &format!("UPDATE {name} SET {set}"), &truth).await?;
+            if touched(&blind) {
+                hit = true;
+                shown = format!("UPDATE {name} SET …");
+            }
+        }
+        let (verdict, why) = match (hit, keyed) {
+            (true, _) => (CellVerdict::Leak, "B's row was changed (expected: untouched)".into()),
+            (false, Ok(_)) => quiet(control, "B's row is untouched"),
+            (false, Err(error)) => refused(&error, control, COMMAND),
+        };
+        self.cell(ready, COMMAND, verdict, why, Some(shown), matrix);
+        Ok(())
+    }
+
+    pub(super) async fn delete_foreign(
+        &self,
+        ready: &Seeded<'_>,
+        rights: &Rights,
+        control: &Control,
+        matrix: &mut Matrix,
+    ) -> Result<(), PgError> {
+        const COMMAND: &str = "DELETE foreign";
+        let name = &ready.table.sql;
+        if !rights.delete {
+            self.cell(ready, COMMAND, CellVerdict::Denied, "no privilege", None, matrix);
+            return Ok(());
+        }
+        let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {}", ready.at_b);
+        let gone = |attempt: &Attempt| match attempt {
+            Ok(numbers) => numbers.last() == Some(&0),
+            // The row was reached; only what refers to it held it.
+            Err(error) => error.is("23503") || error.is("23001"),
+        };
+        let keyed = self.attempt("", &format!("DELETE FROM {name} WHERE {}", ready.at_b), &truth).await?;
+        let mut shown = format!("DELETE FROM {name} WHERE <key of B's row>");
+        let mut hit = gone(&keyed);
+        if !hit && self.worlds.replica && ready.bytes <= BLIND_BYTES {
+            let blind = self.attempt(REPLICA, &format!("DELETE FROM {name}"), &truth).await?;
+            if gone(&blind) {
+                hit = true;
+                shown = format!("DELETE FROM {name}");
+            }
+        }
+        let (verdict, why) = match (hit, keyed) {
+            (true, _) => (CellVerdict::Leak, "B's row was deleted (expected: untouched)".into()),
+            (false, Ok(_)) => quiet(control, "B's row is untouched"),
+            (false, Err(error)) => refused(&error, control, COMMAND),
+        };
+        self.cell(ready, COMMAND, verdict, why, Some(shown), matrix);
+        Ok(())
+    }
+
+    /// A's row handed to B: first its tenant column alone, then, if a foreign key holds it, everything it refers to.
+    pub(super) async fn move_own(
+        &self,
+        ready: &Seeded<'_>,
+        rights: &Rights,
+        control: &Control,
+        matrix: &mut Matrix,
+    ) -> Result<(), PgError> {
+        const COMMAND: &str = "move own to B";
+        let (name, Scope::Path { columns, .. }) = (&ready.table.sql, ready.scope) else { return Ok(()) };
+        if !rights.update || !columns.iter().all(|n| rights.updatable.contains(n)) {
+            self.cell(ready, COMMAND, CellVerdict::Denied, "no privilege", None, matrix);
+            return Ok(());
+        }
+        let Some(scope_b) = scope_condition(ready.table, ready.scope, ready.b) else {
+            self.cell(ready, COMMAND, CellVerdict::Undecided, "B's row has no value in its tenant column", None, matrix);
+            return Ok(());
+        };
+        let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {scope_b}");
+        let references: Vec<i16> = ready
+            .b
+            .keys()
+            .copied()
+            .filter(|n| columns.contains(n) || self.model.is_reference(ready.table.oid, *n) && rights.updatable.contains(n))
+            .collect();
+        let mut attempt = self.attempt("", &self.move_sql(ready, columns), &truth).await?;
+        let mut expected = ready.with_b + 1;
+        if matches!(&attempt, Err(error) if error.is("23503")) {
+            attempt = self.attempt("", &self.move_sql(ready, &references), &truth).await?;
+        }
+        if matches!(&attempt, Err(error) if error.is("23505")) && self.worlds.replica {
+            attempt = self.attempt(&away(name, &ready.at_b), &self.move_sql(ready, columns), &truth).await?;
+            expected = ready.with_b.max(1);
+        }
+        let became = |attempt: &Attempt, expected: u64| matches!(attempt, Ok(numbers) if numbers.last().is_some_and(|n| *n >= expected));
+        let mut shown = format!("UPDATE {name} SET {} = <B's> WHERE <key of A's row>", names(ready.table, columns));
+        let mut hit = became(&attempt, expected);
+        if !hit && self.worlds.replica && ready.bytes <= BLIND_BYTES {
+            // With a WHERE the new row must also pass the SELECT policies, which hides a missing WITH CHECK.
+            let blind = self.attempt(REPLICA, &format!("UPDATE {name} SET {}", self.sets_sql(ready, columns)), &truth).await?;
+            if became(&blind, ready.with_b + 1) {
+                hit = true;
+                shown = format!("UPDATE {name} SET {} = <B's>", names(ready.table, columns));
+            }
+        }
+        let (verdict, why) = match attempt {
+            _ if hit => (CellVerdict::Leak, "A's row became B's (expected: refused)".into()),
+            Ok(_) => quiet(control, "A's row stayed A's"),
+            Err(error) if error.sqlstate.as_deref().is_some_and(|state| state.starts_with("23")) => {
+                (CellVerdict::Isolated, format!("stopped by a constraint ({})", error.sqlstate.unwrap_or_default()))
+            }
+            Err(error) => refused(&error, control, COMMAND),
+        };
+        self.cell(ready, COMMAND, verdict, why, Some(shown), matrix);
+        Ok(())
+    }
+
+    pub(super) fn move_sql(&self, ready: &Seeded<'_>, columns: &[i16]) -> String {
+        format!("UPDATE {} SET {} WHERE {}", ready.table.sql, self.sets_sql(ready, columns), ready.at_a)
+    }
+
+    pub(super) fn sets_sql(&self, ready: &Seeded<'_>, columns: &[i16]) -> String {
+        let sets: Vec<String> = columns
+            .iter()
+            .filter_map(|n| Some(format!("{} = {}", ready.table.column(*n)?.sql, literal(ready.b.get(n)?.as_deref()))))
+            .collect();
+        sets.join(", ")
+    }
+
+    /// A's row made nobody's. A leak if B can see it then.
+    pub(super) async fn move_to_nobody(
+        &self,
+        ready: &Seeded<'_>,
+        rights: &Rights,
+        control: &Control,
+        matrix: &mut Matrix,
+    ) -> Result<(), PgError> {
+        const COMMAND: &str = "move own to NULL";
+        let (name, Scope::Path { columns, .. }) = (&ready.table.sql, ready.scope) else { return Ok(()) };
+        let Some(column) = columns.first().and_then(|n| ready.table.column(*n)) else { return Ok(()) };
+        if column.not_null || ready.table.key().contains(&column.number) {
+            return Ok(());
+        }
+        if !rights.update || !rights.updatable.contains(&column.number) {
+            self.cell(ready, COMMAND, CellVerdict::Denied, "no privilege", None, matrix);
+            return Ok(());
+        }
+        let look = format!(
+            "RESET ROLE; {}; SET LOCAL ROLE {}; SELECT pg_catalog.count(*) FROM {name} WHERE {}",
+            identity_sql(self.shape, self.model, self.role, World::B, true),
+            identifier(self.role),
+            ready.at_a
+        );
+        let statement = format!("UPDATE {name} SET {} = NULL WHERE {}; {look}", column.sql, ready.at_a);
+        let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {} AND {} IS NULL", ready.at_a, column.sql);
+        let (verdict, why) = match self.attempt("", &statement, &truth).await? {
+            Ok(numbers) if numbers.last() == Some(&1) && numbers.first() != Some(&0) => {
+                (CellVerdict::Leak, "A's row lost its tenant and B reads it".into())
+            }
+            Ok(numbers) if numbers.last() == Some(&1) => (CellVerdict::Isolated, "A may give its row up; B does not read it then".into()),
+            Ok(_) => quiet(control, "A's row kept its tenant"),
+            Err(error) if error.sqlstate.as_deref().is_some_and(|state| state.starts_with("23")) => {
+                (CellVerdict::Isolated, format!("stopped by a constraint ({})", error.sqlstate.unwrap_or_default()))
+            }
+            Err(error) => refused(&error, control, COMMAND),
+        };
+        self.cell(ready, COMMAND, verdict, why, Some(format!("UPDATE {name} SET {} = NULL WHERE <key of A's row>", column.sql)), matrix);
+        Ok(())
+    }
+
+    /// A row of A under the key of B's row: does ON CONFLICT DO UPDATE take B's row over?
+    pub(super) async fn upsert(&self, ready: &Seeded<'_>, rights: &Rights, control: &Control, matrix: &mut Matrix) -> Result<(), PgError> {
+        const COMMAND: &str = "upsert";
+        let (name, key) = (&ready.table.sql, ready.table.key());
+        if key.is_empty() {
+            return Ok(());
+        }
+        let Some(set) = (rights.insert && rights.update).then(|| self.harmless_set(ready, rights, ready.b)).flatten() else {
+            self.cell(ready, COMMAND, CellVerdict::Denied, "no privilege", None, matrix);
+            return Ok(());
+        };
+        let mut row = match self.own_insert(ready) {
+            Some((_, row)) => row,
+            None => ready.a.clone(),
+        };
+        for number in key {
+            row.insert(*number, ready.b.get(number).cloned().flatten());
+        }
+        let tail = format!(" ON CONFLICT ({}) DO UPDATE SET {set}", names(ready.table, key));
+        let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {} AND ctid = '{}'", ready.at_b, ready.ctid_b);
+        let (verdict, why) = match self.attempt("", &insert_sql(ready.table, &row, &tail), &truth).await? {
+            Ok(numbers) if numbers.last() == Some(&0) => (CellVerdict::Leak, "B's row was taken over (expected: refused)".into()),
+            Ok(_) => quiet(control, "B's row is untouched"),
+            Err(error) if error.sqlstate.as_deref().is_some_and(|state| state.starts_with("23")) => {
+                (CellVerdict::Isolated, format!("stopped by a constraint ({})", error.sqlstate.unwrap_or_default()))
+            }
+            Err(error) => refused(&error, control, COMMAND),
+        };
+        self.cell(
+            ready,
+            COMMAND,
+            verdict,
+            why,
+            Some(format!("INSERT INTO {name} (…) VALUES (<B's key, A's tenant>) ON CONFLICT DO UPDATE")),
+            matrix,
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! The commands of the matrix that read and make rows, and the order of all.
+
+use super::context::Context;
+use super::matrix::{BLIND_BYTES, Matrix};
+use super::model::Scope;
+use super::probe::{Control, Probe, names, quiet, refused};
+use super::seed::{Rights, Seeded, scope_condition};
+use super::value::World;
+use super::world::{condition, insert_sql};
+use crate::domain::product::CellVerdict;
+use crate::pg::PgError;
+
+impl Probe<'_> {
+    /// All cells of a table in this context.
+    pub(super) async fn table(
+        &self,
+        ready: &Seeded<'_>,
+        rights: &Rights,
+        control: &[Control; 4],
+        matrix: &mut Matrix,
+    ) -> Result<(), PgError> {
+        self.select(ready, rights, &control[0], matrix).await?;
+        self.insert_foreign(ready, rights, &control[1], matrix).await?;
+        self.update_foreign(ready, rights, &control[2], matrix).await?;
+        self.delete_foreign(ready, rights, &control[3], matrix).await?;
+        if self.context == Context::Member {
+            self.insert_into(ready, rights, &control[1], matrix).await?;
+            self.move_own(ready, rights, &control[2], matrix).await?;
+            self.move_to_nobody(ready, rights, &control[2], matrix).await?;
+            self.upsert(ready, rights, &control[1], matrix).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn select(&self, ready: &Seeded<'_>, rights: &Rights, control: &Control, matrix: &mut Matrix) -> Result<(), PgError> {
+        let name = &ready.table.sql;
+        if !rights.select {
+            self.cell(ready, "SELECT", CellVerdict::Denied, "no privilege", None, matrix);
+            return Ok(());
+        }
+        let statement = format!(
+            "SELECT (SELECT pg_catalog.count(*) FROM {name} WHERE {}), (SELECT pg_catalog.count(*) FROM {name} WHERE {})",
+            ready.at_a, ready.at_b
+        );
+        let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {}", ready.at_b);
+        let shown = format!("SELECT … FROM {name} WHERE <key of B's row>");
+        let (verdict, why) = match self.attempt("", &statement, &truth).await? {
+            Ok(numbers) => match numbers.as_slice() {
+                [_, _, 0] => (CellVerdict::Undecided, "B's row is not there".to_owned()),
+                [own, foreign, _] => {
+                    let strange = if self.context == Context::Member { *foreign } else { own + foreign };
+                    match strange {
+                        0 if *control == Control::Admitted => (CellVerdict::Isolated, "0 foreign rows read; A reads its own".into()),
+                        0 => (CellVerdict::Denied, "no row is visible, not even A's own to A".into()),
+                        n => (CellVerdict::Leak, format!("{n} foreign rows read (expected 0)")),
+                    }
+                }
+                _ => (CellVerdict::Undecided, "no answer".into()),
+            },
+            Err(error) => refused(&error, control, "SELECT"),
+        };
+        self.cell(ready, "SELECT", verdict, why, Some(shown), matrix);
+        if self.context == Context::Member
+            && *control == Control::Admitted
+            && ready.bytes <= 8 * BLIND_BYTES
+            && verdict == CellVerdict::Isolated
+        {
+            // Rows that were there before belong to nobody the session knows: none may be visible.
+            let all = self.attempt("", &format!("SELECT pg_catalog.count(*) FROM {name}"), "SELECT 0").await?;
+            if let Ok(numbers) = all {
+                matrix.counted.push(name.clone());
+                let others = numbers.first().copied().unwrap_or(0).saturating_sub(1);
+                if others > 0 {
+                    matrix.existing.push((name.clone(), self.role.to_owned(), others, ready.without));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn insert_foreign(
+        &self,
+        ready: &Seeded<'_>,
+        rights: &Rights,
+        control: &Control,
+        matrix: &mut Matrix,
+    ) -> Result<(), PgError> {
+        const COMMAND: &str = "INSERT foreign";
+        let name = &ready.table.sql;
+        if !rights.insert {
+            self.cell(ready, COMMAND, CellVerdict::Denied, "no privilege", None, matrix);
+            return Ok(());
+        }
+        let Some((preparation, row)) = self.insertable(ready, World::B, ready.b, &ready.at_b) else {
+            self.cell(ready, COMMAND, CellVerdict::Undecided, "no second row of B can be made without replica mode", None, matrix);
+            return Ok(());
+        };
+        let stamped = scope_condition(ready.table, ready.scope, &row).map_or_else(String::new, |scope| format!(" AND {scope}"));
+        let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {}{stamped}", condition(ready.table, &row));
+        let attempt = self.attempt(&preparation, &insert_sql(ready.table, &row, ""), &truth).await?;
+        let (verdict, why) = match attempt {
+            // A new tenant (or principal) belongs to nobody yet.
+            Ok(numbers) if numbers.last() == Some(&1) && *ready.scope == Scope::Anchor => {
+                (CellVerdict::Isolated, "a new row of its own kind is admitted; it belongs to nobody yet".into())
+            }
+            Ok(numbers) if numbers.last() == Some(&1) => (CellVerdict::Leak, "1 row of B was stored (expected 0)".into()),
+            Ok(_) => quiet(control, "the row was not stored as B's"),
+            Err(error) => refused(&error, control, COMMAND),
+        };
+        self.cell(ready, COMMAND, verdict, why, Some(format!("INSERT INTO {name} (…) VALUES (<a row of B>)")), matrix);
+        Ok(())
+    }
+
+    /// A row of A's own making in B's tenant: how one joins a tenant oneself, or leaves things there.
+    pub(super) async fn insert_into(
+        &self,
+        ready: &Seeded<'_>,
+        rights: &Rights,
+        control: &Control,
+        matrix: &mut Matrix,
+    ) -> Result<(), PgError> {
+        const COMMAND: &str = "INSERT own into B";
+        let (name, Scope::Path { columns, .. }) = (&ready.table.sql, ready.scope) else { return Ok(()) };
+        let others = ready.a.keys().any(|n| !columns.contains(n) && self.model.is_reference(ready.table.oid, *n));
+        if !others {
+            return Ok(()); // nothing of A's would be in it but its stamp: INSERT foreign has tried that
+        }
+        if !rights.insert {
+            self.cell(ready, COMMAND, CellVerdict::Denied, "no privilege", None, matrix);
+            return Ok(());
+        }
+        let mut row = self.own_insert(ready).map_or_else(|| ready.a.clone(), |(_, row)| row);
+        for number in columns {
+            row.insert(*number, ready.b.get(number).cloned().flatten());
+        }
+        let stamped = scope_condition(ready.table, ready.scope, &row).unwrap_or_else(|| "true".into());
+        let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {} AND {stamped}", condition(ready.table, &row));
+        let (verdict, why) = match self.attempt("", &insert_sql(ready.table, &row, ""), &truth).await? {
+            Ok(numbers) if numbers.last() == Some(&1) => (CellVerdict::Leak, "1 row of A was stored as B's (expected 0)".into()),
+            Ok(_) => quiet(control, "the row was not stored as B's"),
+            Err(error) if error.sqlstate.as_deref().is_some_and(|state| state.starts_with("23")) => {
+                (CellVerdict::Isolated, format!("stopped by a constraint ({})", error.sqlstate.unwrap_or_default()))
+            }
+            Err(error) => refused(&error, control, COMMAND),
+        };
+        let shown = format!("INSERT INTO {name} (…) VALUES (<a row of A, {} = B's>)", names(ready.table, columns));
+        self.cell(ready, COMMAND, verdict, why, Some(shown), matrix);
+        Ok(())
+    }
+}

@@ -1,0 +1,202 @@
+//! How one cell is tried: the statement in a savepoint, the truth behind it, the positive controls.
+
+use tokio_postgres::SimpleQueryMessage;
+
+use super::context::Context;
+use super::matrix::{CELL_TIMEOUT_MS, Matrix};
+use super::model::{Model, Scope};
+use super::seed::{Rights, Seeded, identifier};
+use super::shape::{Shape, Table};
+use super::value::{World, literal};
+use super::world::{Row, Worlds, compose, condition, insert_sql};
+use crate::domain::product::CellVerdict;
+use crate::pg::{PgError, Session};
+
+/// What the session's own row answered: the positive control.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Control {
+    Admitted,
+    /// Silently nothing, or 42501.
+    Refused,
+    Error(String),
+    /// Not tried, and why.
+    NotTried(&'static str),
+}
+
+pub(super) struct Probe<'a> {
+    pub(super) session: &'a Session,
+    pub(super) shape: &'a Shape,
+    pub(super) model: &'a Model,
+    pub(super) worlds: &'a Worlds,
+    pub(super) role: &'a str,
+    pub(super) context: Context,
+}
+
+/// An attempt: the numbers of its answer (the statement's, then the truth's), or the error that stopped it.
+pub(super) type Attempt = Result<Vec<u64>, PgError>;
+
+impl Probe<'_> {
+    /// One cell's statement, rolled back. The outer error is a lost connection.
+    pub(super) async fn attempt(&self, preparation: &str, statement: &str, truth: &str) -> Result<Attempt, PgError> {
+        let sql = format!(
+            "SAVEPOINT cell; {preparation}; SET LOCAL ROLE {}; {statement}; SET CONSTRAINTS ALL IMMEDIATE; RESET ROLE; {truth}; ROLLBACK TO cell; RELEASE cell",
+            identifier(self.role)
+        );
+        match self.session.simple(&sql).await {
+            Ok(answer) => {
+                let mut numbers = Vec::new();
+                for message in &answer {
+                    if let SimpleQueryMessage::Row(row) = message {
+                        numbers.extend((0..row.len()).map(|i| row.get(i).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0)));
+                    }
+                }
+                Ok(Ok(numbers))
+            }
+            // A cancelled statement (57014) leaves the connection alive.
+            Err(error) if error.disconnected && !error.is("57014") => Err(error),
+            Err(error) => {
+                self.session.batch("ROLLBACK TO cell; RELEASE cell").await?;
+                Ok(Err(error))
+            }
+        }
+    }
+
+    /// The positive controls of a table: SELECT, INSERT, UPDATE, DELETE of the member's own row.
+    pub(super) async fn controls(&self, ready: &Seeded<'_>, rights: &Rights) -> Result<[Control; 4], PgError> {
+        let name = &ready.table.sql;
+        let mut controls = [(); 4].map(|()| Control::NotTried("no privilege"));
+        if rights.select {
+            let seen = self.attempt("", &format!("SELECT pg_catalog.count(*) FROM {name} WHERE {}", ready.at_a), "SELECT 0").await?;
+            controls[0] = control(seen, |numbers| numbers.first() == Some(&1), &[]);
+        }
+        if rights.insert {
+            controls[1] = match self.own_insert(ready) {
+                Some((preparation, row)) => {
+                    let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {}", condition(ready.table, &row));
+                    // A constraint is checked after the policy: an own row that reaches one was admitted.
+                    control(
+                        self.attempt(&preparation, &insert_sql(ready.table, &row, ""), &truth).await?,
+                        |n| n.last() == Some(&1),
+                        &["23"],
+                    )
+                }
+                None => Control::NotTried("no second row of A can be made"),
+            };
+        }
+        if rights.update
+            && let Some(set) = self.harmless_set(ready, rights, ready.a)
+        {
+            let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {} AND ctid = '{}'", ready.at_a, ready.ctid_a);
+            let done = self.attempt("", &format!("UPDATE {name} SET {set} WHERE {}", ready.at_a), &truth).await?;
+            controls[2] = control(done, |n| n.last() == Some(&0), &["23"]);
+        }
+        if rights.delete {
+            let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {}", ready.at_a);
+            let done = self.attempt("", &format!("DELETE FROM {name} WHERE {}", ready.at_a), &truth).await?;
+            controls[3] = control(done, |n| n.last() == Some(&0), &["23"]);
+        }
+        Ok(controls)
+    }
+
+    /// A further row of A: with fresh keys where the table has any of its own, else the row itself after it was taken away.
+    pub(super) fn own_insert(&self, ready: &Seeded<'_>) -> Option<(String, Row)> {
+        self.insertable(ready, World::A, ready.a, &ready.at_a)
+    }
+
+    pub(super) fn insertable(&self, ready: &Seeded<'_>, world: World, like: &Row, at: &str) -> Option<(String, Row)> {
+        let fresh = compose(self.shape, self.model, ready.table, world, 1, Some(like));
+        let mut row = like.clone();
+        let mut renewed = true;
+        for unique in ready.table.uniques.iter().filter_map(|unique| unique.columns.as_ref()) {
+            let mut any = unique.iter().any(|n| row.get(n).is_some_and(Option::is_none));
+            for number in unique.iter().filter(|n| !self.model.is_reference(ready.table.oid, **n)) {
+                if let Some(value) = fresh.get(number).filter(|value| value.is_some() && like.get(number) != Some(value)) {
+                    row.insert(*number, value.clone());
+                    any = true;
+                }
+            }
+            renewed &= any;
+        }
+        // A tenant under another key is another tenant: the row itself, taken away first.
+        renewed &= *ready.scope != Scope::Anchor;
+        match (renewed, self.worlds.replica) {
+            (true, _) => Some((String::new(), row)),
+            (false, true) => Some((away(&ready.table.sql, at), like.clone())),
+            (false, false) => None,
+        }
+    }
+
+    /// `column = its own value`: an update that changes nothing but touches the row.
+    pub(super) fn harmless_set(&self, ready: &Seeded<'_>, rights: &Rights, row: &Row) -> Option<String> {
+        let table = ready.table;
+        let mut candidates: Vec<i16> = table
+            .columns
+            .iter()
+            .filter(|column| !column.generated && rights.updatable.contains(&column.number) && row.contains_key(&column.number))
+            .map(|column| column.number)
+            .collect();
+        candidates.sort_by_key(|n| (table.key().contains(n), table.is_unique_part(*n), self.model.is_reference(table.oid, *n), *n));
+        let column = table.column(*candidates.first()?)?;
+        Some(format!("{} = {}", column.sql, literal(row.get(&column.number)?.as_deref())))
+    }
+
+    pub(super) fn cell(
+        &self,
+        ready: &Seeded<'_>,
+        command: &str,
+        verdict: CellVerdict,
+        why: impl Into<String>,
+        statement: Option<String>,
+        matrix: &mut Matrix,
+    ) {
+        let statement = statement.filter(|_| verdict == CellVerdict::Leak);
+        matrix.push(ready.table, command, self.role, self.context, verdict, why.into(), statement);
+    }
+}
+
+pub(super) const REPLICA: &str = "SET LOCAL session_replication_role = replica";
+
+/// Takes a row away for the length of a cell, past triggers and foreign keys.
+pub(super) fn away(table: &str, at: &str) -> String {
+    format!("{REPLICA}; DELETE FROM {table} WHERE {at}; SET LOCAL session_replication_role = origin")
+}
+
+pub(super) fn names(table: &Table, columns: &[i16]) -> String {
+    columns.iter().filter_map(|n| table.column(*n)).map(|column| column.sql.clone()).collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn control(attempt: Attempt, admitted: impl Fn(&[u64]) -> bool, reached: &[&str]) -> Control {
+    match attempt {
+        Ok(numbers) if admitted(&numbers) => Control::Admitted,
+        Ok(_) => Control::Refused,
+        Err(error) => match error.sqlstate.as_deref() {
+            Some("42501") => Control::Refused,
+            Some(state) if reached.iter().any(|class| state.starts_with(class)) => Control::Admitted,
+            state => Control::Error(state.unwrap_or("no SQLSTATE").to_owned()),
+        },
+    }
+}
+
+/// Nothing happened, without an error.
+pub(super) fn quiet(control: &Control, what: &str) -> (CellVerdict, String) {
+    match control {
+        Control::Admitted => (CellVerdict::Isolated, format!("{what}; A's own is admitted")),
+        Control::Refused => (CellVerdict::Denied, format!("{what}; A's own is refused as well")),
+        Control::Error(state) => (CellVerdict::Undecided, format!("{what}, but A's own raises {state}: no positive control")),
+        Control::NotTried(why) => (CellVerdict::Undecided, format!("{what}, but there is no positive control: {why}")),
+    }
+}
+
+/// An error stopped the statement.
+pub(super) fn refused(error: &PgError, control: &Control, command: &str) -> (CellVerdict, String) {
+    let state = error.sqlstate.as_deref().unwrap_or("no SQLSTATE");
+    match (state, control) {
+        ("57014", _) => (CellVerdict::Undecided, format!("{command} took longer than {CELL_TIMEOUT_MS} ms (57014)")),
+        ("55P03" | "40P01", _) => (CellVerdict::Undecided, format!("{command} waited for a lock ({state})")),
+        ("42P17", _) => (CellVerdict::Undecided, "the policy recurses (42P17): the table works for nobody".into()),
+        (state, _) if state.starts_with("23") => {
+            (CellVerdict::Undecided, format!("the policy let it pass; a constraint stopped it ({state})"))
+        }
+        (state, control) => quiet(control, &format!("refused with {state}")),
+    }
+}

@@ -1,0 +1,142 @@
+//! What is known before a cell is tried: where the worlds' rows stand, and what a role may do.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::SimpleQueryMessage;
+
+use super::model::{Model, Scope, Scoped};
+use super::shape::Table;
+use super::value::{World, literal};
+use super::world::{Row, Worlds, condition};
+use crate::pg::{PgError, Session};
+
+/// A role's privileges on a table and the columns it may update.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rights {
+    pub(super) select: bool,
+    pub(super) insert: bool,
+    pub(super) update: bool,
+    pub(super) delete: bool,
+    pub(super) updatable: Vec<i16>,
+}
+
+/// What is known of a seeded table before probing.
+pub(super) struct Seeded<'a> {
+    pub(super) table: &'a Table,
+    pub(super) scope: &'a Scope,
+    pub(super) a: &'a Row,
+    pub(super) b: &'a Row,
+    pub(super) at_a: String,
+    pub(super) at_b: String,
+    pub(super) ctid_a: String,
+    pub(super) ctid_b: String,
+    /// Rows whose scope columns are B's.
+    pub(super) with_b: u64,
+    pub(super) without: u64,
+    pub(super) bytes: u64,
+}
+
+/// Reads what the cells compare with: where the rows stand, how many rows there are already.
+pub(super) async fn prepare<'a>(
+    truth: &Session,
+    model: &Model,
+    worlds: &'a Worlds,
+    table: &'a Table,
+    scoped: &'a Scoped,
+) -> Result<Seeded<'a>, String> {
+    let (Some(a), Some(b)) = (worlds.row(table.oid, World::A), worlds.row(table.oid, World::B)) else {
+        return Err(worlds.unseeded.get(&table.oid).cloned().unwrap_or_else(|| "no rows of two tenants".into()));
+    };
+    if scoped.scope == Scope::None {
+        return Err("no column and no key leads from this table to a tenant or a principal".into());
+    }
+    if !model.sources.iter().any(|(_, meaning)| matches!(meaning, super::model::Meaning::Key(_))) {
+        return Err(match model.by_role {
+            true => "policies decide by the role's own name (one role per tenant): not probed",
+            false => "no setting or claim that identifies a session was found in policies or functions; state it in [tenancy]",
+        }
+        .into());
+    }
+    let (at_a, at_b) = (condition(table, a), condition(table, b));
+    let scope_b = scope_condition(table, &scoped.scope, b).unwrap_or_else(|| at_b.clone());
+    let nulls = null_condition(table, &scoped.scope).unwrap_or_else(|| "false".into());
+    let name = &table.sql;
+    let sql = format!(
+        "SELECT (SELECT ctid FROM {name} WHERE {at_a}), (SELECT ctid FROM {name} WHERE {at_b}), (SELECT pg_catalog.count(*) FROM {name} WHERE {scope_b}),
+                (SELECT pg_catalog.count(*) FROM {name} WHERE {nulls}), pg_catalog.pg_total_relation_size({}::oid)",
+        table.oid
+    );
+    let answer = truth.simple(&sql).await.map_err(|error| format!("its rows cannot be counted: {error}"))?;
+    let row = answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let text = |i: usize| row.and_then(|row| row.get(i)).unwrap_or_default().to_owned();
+    let count = |i: usize| text(i).parse().unwrap_or(0);
+    if a.is_empty() || text(0).is_empty() || text(1).is_empty() {
+        return Err("the rows of the two worlds cannot be told apart".into());
+    }
+    Ok(Seeded {
+        table,
+        scope: &scoped.scope,
+        a,
+        b,
+        at_a,
+        at_b,
+        ctid_a: text(0),
+        ctid_b: text(1),
+        with_b: count(2),
+        without: count(3),
+        bytes: count(4),
+    })
+}
+
+/// `tenant_id = <B>`: rows stamped with the other world.
+pub(super) fn scope_condition(table: &Table, scope: &Scope, row: &Row) -> Option<String> {
+    let Scope::Path { columns, .. } = scope else { return None };
+    let terms: Option<Vec<String>> =
+        columns.iter().map(|n| Some(format!("{} = {}", table.column(*n)?.sql, literal(Some(row.get(n)?.as_deref()?))))).collect();
+    terms.filter(|terms| !terms.is_empty()).map(|terms| terms.join(" AND "))
+}
+
+pub(super) fn null_condition(table: &Table, scope: &Scope) -> Option<String> {
+    let Scope::Path { columns, .. } = scope else { return None };
+    let first = table.column(*columns.first()?)?;
+    (!first.not_null).then(|| format!("{} IS NULL", first.sql))
+}
+
+pub(super) async fn rights(session: &Session, role: &str, seeded: &[Seeded<'_>]) -> Result<BTreeMap<i64, Rights>, PgError> {
+    let oids: Vec<i64> = seeded.iter().map(|ready| ready.table.oid).collect();
+    let sql = "SELECT o.oid, u.use AND has(o.oid, 'SELECT'), u.use AND has(o.oid, 'INSERT'), u.use AND has(o.oid, 'UPDATE'), u.use AND has(o.oid, 'DELETE'),
+                      ARRAY(SELECT a.attnum FROM pg_catalog.pg_attribute a WHERE a.attrelid = o.oid AND a.attnum > 0 AND NOT a.attisdropped
+                              AND pg_catalog.has_column_privilege(r.oid, o.oid, a.attnum, 'UPDATE'))
+               FROM pg_catalog.unnest($2::bigint[]) AS x(n)
+               CROSS JOIN LATERAL (SELECT x.n::pg_catalog.oid AS oid) o
+               JOIN pg_catalog.pg_class c ON c.oid = o.oid
+               CROSS JOIN (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = $1) r
+               CROSS JOIN LATERAL (SELECT pg_catalog.has_schema_privilege(r.oid, c.relnamespace, 'USAGE') AS use) u"
+        .replace("has(o.oid, 'DELETE')", "pg_catalog.has_table_privilege(r.oid, o.oid, 'DELETE')");
+    // SELECT, INSERT and UPDATE may be granted column by column.
+    let sql = ["SELECT", "INSERT", "UPDATE"].iter().fold(sql, |sql, privilege| {
+        sql.replace(&format!("has(o.oid, '{privilege}')"), &format!("pg_catalog.has_any_column_privilege(r.oid, o.oid, '{privilege}')"))
+    });
+    let rows = session.query(&sql, &[&role, &oids]).await?;
+    if rows.is_empty() && !oids.is_empty() {
+        return Err(PgError::other(format!("the role {role} does not exist")));
+    }
+    let quoted = format!("SAVEPOINT role; SET LOCAL ROLE {}; RESET ROLE; RELEASE role", identifier(role));
+    session.batch(&quoted).await.map_err(|error| PgError::other(format!("no right to SET ROLE {role}: {error}")))?;
+    let mut rights = BTreeMap::new();
+    for row in rows {
+        let oid: u32 = row.try_get(0)?;
+        let updatable: Vec<i16> = row.try_get(5)?;
+        let of = Rights { select: row.try_get(1)?, insert: row.try_get(2)?, update: row.try_get(3)?, delete: row.try_get(4)?, updatable };
+        rights.insert(i64::from(oid), of);
+    }
+    Ok(rights)
+}
+
+/// A quoted identifier.
+pub fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
