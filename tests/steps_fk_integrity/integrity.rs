@@ -1,8 +1,9 @@
 //! CE-25.
 
 use migration_ledger::domain::plan::StepKind;
-use migration_ledger::domain::product::{BackupFacts, EnvironmentProduct, TableState};
+use migration_ledger::domain::product::{BackupFacts, EnvironmentProduct};
 use migration_ledger::domain::{Product, TaskId};
+use migration_ledger::pg::catalog::table_states;
 
 use crate::support::TestDb;
 use crate::world::{Given, World, here, migrated_contracts};
@@ -32,19 +33,7 @@ WHERE n.document_id IS DISTINCT FROM c.document_id OR n.id IS NULL OR c.id IS NU
 
 /// CE-20's product with the rows that the tables have now.
 async fn before(db: &TestDb) -> (TaskId, Product) {
-    let session = db.admin().await;
-    let tables = session
-        .query(
-            "SELECT format('%I.%I', schemaname, relname), (xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM ONLY %I.%I', schemaname, relname), true, true, '')))[1]::text
-             FROM pg_stat_user_tables ORDER BY 1",
-            &[],
-        )
-        .await
-        .unwrap();
-    let tables = tables
-        .iter()
-        .map(|row| TableState { table: row.get(0), rows: row.get::<_, String>(1).parse().unwrap(), digest: String::new() })
-        .collect();
+    let tables = table_states(&db.admin().await, &[]).await.unwrap();
     let backup = BackupFacts {
         file: "backups/pre.dump".into(),
         sha256: String::new(),
