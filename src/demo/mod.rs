@@ -79,7 +79,12 @@ pub struct Stage {
 impl Stage {
     /// Starts the server and fills staging: `rows` clauses for each tenant.
     pub async fn set(rows: u32) -> Result<Self, DemoError> {
-        let stage = Self { cluster: Cluster::start(&ClusterOptions::default())? };
+        Self::set_on(&ClusterOptions::default(), rows).await
+    }
+
+    /// The same on a server of the caller's choice: another major, other settings.
+    pub async fn set_on(options: &ClusterOptions, rows: u32) -> Result<Self, DemoError> {
+        let stage = Self { cluster: Cluster::start(options)? };
         stage.fill(rows).await?;
         Ok(stage)
     }
