@@ -209,7 +209,7 @@ fn read_id(conn: &Connection, path: &Path) -> Result<LedgerId> {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn refuse_network(folder: &Path, path: &Path) -> Result<()> {
     let Ok(stat) = nix::sys::statfs::statfs(folder) else { return Ok(()) };
-    match network_name(stat.filesystem_type().0 as i64) {
+    match network_name(stat.filesystem_type().0 as u64) {
         Some(name) => Err(Error::NetworkFileSystem { path: path.to_owned(), name }),
         None => Ok(()),
     }
@@ -217,8 +217,8 @@ fn refuse_network(folder: &Path, path: &Path) -> Result<()> {
 
 /// Names by the magic numbers of statfs(2), linux/magic.h. The number's low 32 bits count: some are sign-extended.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn network_name(magic: i64) -> Option<&'static str> {
-    Some(match magic as u64 & 0xffff_ffff {
+fn network_name(magic: u64) -> Option<&'static str> {
+    Some(match magic & 0xffff_ffff {
         0x6969 => "NFS",
         0x517b => "SMB",
         0xff53_4d42 => "CIFS",
@@ -238,7 +238,7 @@ fn network_name(magic: i64) -> Option<&'static str> {
 #[test]
 fn network_file_systems_are_known_by_their_numbers() {
     assert_eq!(network_name(0x6969), Some("NFS"));
-    assert_eq!(network_name(i64::from(0xff53_4d42_u32 as i32)), Some("CIFS"), "sign-extended on 32-bit kernels");
+    assert_eq!(network_name(i64::from(0xff53_4d42_u32 as i32) as u64), Some("CIFS"), "sign-extended on 32-bit kernels");
     assert_eq!(network_name(0xef53), None, "ext4");
 }
 

@@ -69,6 +69,9 @@ pub(super) fn forget(conn: &Connection, spool: &[u8; 16]) {
     let _ = conn.execute("DELETE FROM chunk WHERE spool = ?1", [&spool[..]]);
 }
 
+/// The two columns of a part; both are NULL once it is erased.
+type SaltAndSpool = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 impl Store {
     /// A payload in memory, checked against its commitment. `None`: erased. At most [`IN_MEMORY_MAX`] bytes.
     pub fn part(&self, seq: u64, name: &str) -> Result<Option<Vec<u8>>> {
@@ -88,7 +91,7 @@ impl Store {
     }
 
     fn part_row(&self, seq: u64, name: &str) -> Result<Option<([u8; 32], Vec<u8>)>> {
-        let row: Option<(Option<Vec<u8>>, Option<Vec<u8>>)> = self
+        let row: Option<SaltAndSpool> = self
             .conn()
             .query_row("SELECT salt, spool FROM part WHERE seq = ?1 AND name = ?2", params![seq_column(seq), name], |row| {
                 Ok((row.get(0)?, row.get(1)?))

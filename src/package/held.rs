@@ -173,7 +173,7 @@ impl Held<'_> {
     }
 
     /// Signatures beside the chain, with the names that verification gives them.
-    pub fn signatures(&self, size: u64) -> Result<Vec<(String, SignatureRow)>, Problem> {
+    pub fn signatures(&self) -> Result<Vec<(String, SignatureRow)>, Problem> {
         if let Self::Ledger(store) = self {
             return Ok(store.signatures(u64::MAX >> 1)?.into_iter().map(|row| (row.over.package_path(&row.key), row)).collect());
         }
@@ -184,7 +184,6 @@ impl Held<'_> {
                 found.push((name, SignatureRow { over, key, bytes }));
             }
         }
-        let _ = size;
         Ok(found)
     }
 }

@@ -1,8 +1,8 @@
 //! The structure of an archive, judged before anything in it is read.
 //!
-//! 1. The end record is the file's last bytes and has no comment. 2. The central directory ends where it begins. 3. Its records, in byte order of
-//! names, point at local headers that stand gaplessly from byte 0. 4. Every record equals, byte for byte, what [`super::zip`] writes for its name,
-//! size and CRC. So whatever another reader looks at, it sees the same files.
+//! First, the end record is the file's last bytes and has no comment, and the central directory ends where it begins. Second, the directory's
+//! records, in byte order of names, point at local headers that stand gaplessly from byte 0. Third, every record equals, byte for byte, what
+//! [`super::zip`] writes for its name, size and CRC. So whatever another reader looks at, it sees the same files.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};

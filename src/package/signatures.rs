@@ -33,7 +33,7 @@ impl Verifier<'_, '_> {
                 self.check_statement(index)?;
             }
         }
-        for (file, row) in self.held.signatures(self.tree.size())? {
+        for (file, row) in self.held.signatures()? {
             let (namespace, message) = match row.over {
                 Signed::Task(seq) => {
                     let is_result = usize::try_from(seq)

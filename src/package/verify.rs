@@ -452,7 +452,8 @@ impl Verifier<'_, '_> {
             self.read_lists()?;
             self.check_names()?;
         }
-        let redacted: BTreeSet<(u64, String)> = self.entries.iter().filter_map(|e| e.redacts.clone()).collect();
+        let redacted: BTreeSet<(u64, String)> =
+            self.entries.iter().filter(|e| self.is_ours(e.outline.run.as_deref())).filter_map(|e| e.redacts.clone()).collect();
         let mut held = 0;
         for placed in &self.placed {
             let path = &placed.path;
