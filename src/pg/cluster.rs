@@ -1,10 +1,10 @@
 //! A throwaway local cluster: initdb and pg_ctl of an installed PostgreSQL, a short 0700 folder in the temporary directory,
 //! unix socket only.
 //!
-//! 1. The programs are found ([`programs::folders`]). 2. Started as root, everything runs as `postgres`, else `nobody`, because a server
-//! refuses to run as root. 3. A watchdog, a detached shell that waits for the end of its standard input, is started *before* the server: our end
-//! of that pipe closes when we stop, crash or are killed, and then the watchdog stops the server and removes the folder. [`Cluster::stop`]
-//! takes the same road, so the road is tried every time.
+//! The programs are found ([`programs::folders`]). Started as root, everything runs as `postgres`, else `nobody`, because a server
+//! refuses to run as root. A watchdog, a detached shell that waits for the end of its standard input, is started *before* the server:
+//! our end of that pipe closes when we stop, crash or are killed, and then the watchdog stops the server and removes the folder.
+//! [`Cluster::stop`] takes the same road, so the road is tried every time.
 
 use std::fs;
 use std::io;

@@ -1,7 +1,7 @@
 //! CE-20: is the environment fit for a rehearsal, and is there a way back?
 //!
-//! 1. Leftovers of dead runs are swept. 2. Facts of server, connection and role. 3. The questions of `queries/environment`. 4. A backup from an
-//! exported snapshot, restored and compared. 5. The state of the database in that snapshot, for all that is compared with it later.
+//! In this order: leftovers of dead runs are swept. Facts of server, connection and role. The questions of `queries/environment`. A backup from an
+//! exported snapshot, restored and compared. The state of the database in that snapshot, for all that is compared with it later.
 
 mod facts;
 mod papers;
