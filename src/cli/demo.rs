@@ -100,7 +100,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         }
         drop(connected);
         stage.stop()?;
-        ui.note(format!("{:>12} the server is stopped and its data removed; the evidence is in {}", ui.err("Done", Tone::Strong), args.out.display()));
+        ui.note(format!("{:>12} the server is stopped and its data removed; the evidence stays", ui.err("Done", Tone::Strong)));
+        let out = args.out.display();
+        ui.note(format!("{:>12} ledger -C {out} go-no-go · ledger -C {out} log · ledger -C {out} show CE-23", ui.err("Look", Tone::Strong)));
         Ok(exit)
     })
 }
