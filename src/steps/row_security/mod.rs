@@ -347,7 +347,7 @@ fn product(model: &Value, isolation: &Isolation, runs: &[TestRun], declared: usi
     let open = |table: &&String| has(table, CellVerdict::Undecided) || !cells.iter().any(|cell| cell.table == **table);
     let undecided: Vec<String> = all.iter().filter(|table| !leaking.contains(table)).filter(open).cloned().collect();
     let isolated: Vec<String> = all.iter().filter(|table| !leaking.contains(table) && !undecided.contains(table)).cloned().collect();
-    let count = |wanted: fn(&SubjectRow) -> bool| runs.iter().map(TestRun::subject).filter(|row| wanted(row)).count() as u64;
+    let count = |wanted: fn(&SubjectRow) -> bool| runs.iter().map(TestRun::subject).filter(wanted).count() as u64;
     let suites = match declared {
         0 => Vec::new(),
         declared => vec![SuiteResult {

@@ -37,8 +37,8 @@ impl Worlds {
 
     /// Builds and commits both worlds. The session must bypass row security.
     pub async fn build(session: &Session, shape: &Shape, model: &Model) -> Result<Self, PgError> {
-        let mut worlds = Self::default();
-        worlds.replica = session.batch("SET session_replication_role = replica").await.is_ok();
+        let replica = session.batch("SET session_replication_role = replica").await.is_ok();
+        let mut worlds = Self { replica, ..Self::default() };
         session.batch("BEGIN").await?;
         let mut open: Vec<(&Table, World)> =
             shape.tables.iter().filter(|t| !t.partition).flat_map(|table| [(table, World::A), (table, World::B)]).collect();
@@ -47,8 +47,8 @@ impl Worlds {
             let before = open.len();
             let mut waiting = Vec::new();
             for (table, world) in open {
-                if !templates.contains_key(&table.oid) {
-                    templates.insert(table.oid, template(session, table).await?);
+                if let std::collections::btree_map::Entry::Vacant(vacant) = templates.entry(table.oid) {
+                    vacant.insert(template(session, table).await?);
                 }
                 let first = compose(shape, model, table, world, 0, templates.get(&table.oid));
                 match insert(session, shape, model, table, first).await? {
