@@ -69,7 +69,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
 
 fn headline(keys: &[Key], orphans: &[Option<Answer>], missing: usize) -> String {
     let mut headline = format!("{}, {}", counted(keys.len() as u64, "key", "keys"), counted(report::total(orphans), "orphan", "orphans"));
-    let open = orphans.iter().filter(|answer| !answer.as_ref().is_some_and(|answer| answer.count.is_ok())).count();
+    let open = orphans.iter().filter(|answer| answer.as_ref().is_none_or(|answer| answer.count.is_err())).count();
     if open > 0 {
         headline.push_str(&format!(", {open} not counted"));
     }
