@@ -2,7 +2,7 @@
 
 CREATE INDEX ai_usage_logs_user_idx ON public.ai_usage_logs (user_id);
 DROP INDEX public.audit_logs_row_idx;
-DROP INDEX public.ai_usage_logs_month_idx;
+DROP INDEX public.ai_usage_logs_model_idx;
 DROP INDEX public.stakeholder_wbs_raci_wbs_item_idx;
 DROP INDEX public.bom_items_wbs_item_idx;
 DROP INDEX public.wbs_items_parent_idx;

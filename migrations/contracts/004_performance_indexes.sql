@@ -21,5 +21,5 @@ CREATE INDEX wbs_items_project_idx ON public.wbs_items (project_id);
 CREATE INDEX wbs_items_parent_idx ON public.wbs_items (parent_id);
 CREATE INDEX bom_items_wbs_item_idx ON public.bom_items (wbs_item_id);
 CREATE INDEX stakeholder_wbs_raci_wbs_item_idx ON public.stakeholder_wbs_raci (wbs_item_id);
-CREATE INDEX ai_usage_logs_month_idx ON public.ai_usage_logs (tenant_id, created_at);
+CREATE INDEX ai_usage_logs_model_idx ON public.ai_usage_logs (tenant_id, model);
 CREATE INDEX audit_logs_row_idx ON public.audit_logs (tenant_id, table_name, row_key);

@@ -22,7 +22,7 @@ BEGIN
     'wbs_items_parent_idx',
     'bom_items_wbs_item_idx',
     'stakeholder_wbs_raci_wbs_item_idx',
-    'ai_usage_logs_month_idx',
+    'ai_usage_logs_model_idx',
     'audit_logs_row_idx'
   ]) AS k
   WHERE NOT EXISTS (

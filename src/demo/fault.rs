@@ -54,7 +54,7 @@ pub struct Found {
 /// Enough rows for every table, and few enough for a quick run.
 const FEW: u32 = 1_000;
 /// Enough rows for a missing index to be beyond doubt.
-const MANY: u32 = 8_000;
+const MANY: u32 = 10_000;
 
 const SCHEMA: &str = "migrations/001_initial_schema.sql";
 const RLS: &str = "migrations/002_row_level_security.sql";
@@ -195,9 +195,9 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "down-does-nothing",
-        what: "the way down of 005 is a comment, and its way up does not mind what is there already",
+        what: "the way down of 005 undoes nothing, and its way up does not mind what is there already",
         plant: Plant::Files(&[
-            Edit { file: AUDIT_DOWN, from: "", to: "-- Nothing to undo.\n" },
+            Edit { file: AUDIT_DOWN, from: "", to: "-- Nothing to undo.\nSELECT 1;\n" },
             Edit { file: AUDIT, from: "CREATE FUNCTION", to: "CREATE OR REPLACE FUNCTION" },
             Edit { file: AUDIT, from: "CREATE TRIGGER users_audit", to: "CREATE OR REPLACE TRIGGER users_audit" },
             Edit { file: AUDIT, from: "CREATE TRIGGER projects_audit", to: "CREATE OR REPLACE TRIGGER projects_audit" },
@@ -228,7 +228,7 @@ pub const FAULTS: &[Fault] = &[
             sql: "INSERT INTO public.extractions (document_id, field, value) VALUES (pg_catalog.gen_random_uuid(), 'party', '1');",
         },
         found: found("CE-22", "gate-2", "migrations-applied", "003"),
-        follows: &[],
+        follows: &["CE-28"],
         rows: FEW,
     },
     Fault {
