@@ -118,6 +118,33 @@ fn one_missing_task_is_undecided() {
 }
 
 #[test]
+fn an_interrupted_attempt_overrides_the_result_before_it() {
+    let mut facts = Facts { results: passing(), ..Facts::default() };
+    // Before its result it is history: the task was run again and finished.
+    facts.interrupted = vec![("C".into(), 5)];
+    assert_eq!(judge(&facts).0, Verdict::Go);
+    // After it, nobody knows what it did: the task is open, and so is all that needs it.
+    facts.interrupted = vec![("B".into(), 9)];
+    let (verdict, outcomes) = judge(&facts);
+    assert_eq!(verdict, Verdict::Undecided);
+    assert_eq!(outcomes[0], Outcome::Pass, "what it needs still holds");
+    let why: Vec<&str> = outcomes[1..].iter().map(|outcome| outcome.why().expect("a reason")).collect();
+    assert!(why[0].starts_with("interrupted (entry 9)") && why[0].contains("entry 4"), "{why:?}");
+    assert!(why[1].starts_with("stale: B ") && why[1].contains("interrupted (entry 9)"), "{why:?}");
+    assert!(why[2].starts_with("stale: B "), "{why:?}");
+}
+
+#[test]
+fn an_interrupted_attempt_does_not_hide_behind_an_earlier_fail() {
+    let mut facts = Facts { results: passing(), ..Facts::default() };
+    facts.results[2] = result("C", 6, vec![check("fk-orphans", CheckOutcome::Fail, &["public.a"])]);
+    facts.interrupted = vec![("C".into(), 9)];
+    let (verdict, outcomes) = judge(&facts);
+    assert_eq!(verdict, Verdict::Undecided);
+    assert!(outcomes[2].why().is_some_and(|why| why.starts_with("interrupted (entry 9)")), "{outcomes:?}");
+}
+
+#[test]
 fn a_fail_outweighs_an_unknown() {
     let mut facts = Facts { results: passing(), ..Facts::default() };
     facts.results[2] = result("C", 6, vec![check("fk-orphans", CheckOutcome::Fail, &["public.a"])]);

@@ -1,7 +1,7 @@
 //! The one judge: what plan, results and waivers come to, at a moment. Pure; every reader of a verdict calls it.
 //!
-//! 1. The latest attempt of each task decides. A result counts only if it is later than the latest results of the tasks it
-//!    depends on and than any rollback; otherwise it is stale, which is Unknown.
+//! 1. The latest attempt of each task decides; one that was cut off decides nothing, which is Unknown. A result counts only if it
+//!    is later than the latest attempts of the tasks it depends on and than any rollback; otherwise it is stale, which is Unknown.
 //! 2. A failed check all of whose findings are waived (and whose waivers have not expired) no longer fails its task; it makes
 //!    the verdict a deviation.
 //! 3. A gate is the worst of its measured rules. Any Fail → NO-GO; else any Unknown, Skipped or stale → UNDECIDED; else waivers
@@ -191,13 +191,21 @@ pub fn latest<'a>(facts: &'a Facts, task: &TaskId) -> Option<&'a TaskResult> {
     facts.results.iter().rev().find(|result| &result.task == task)
 }
 
+/// The start of the latest attempt of a task that never finished.
+fn cut_off(facts: &Facts, task: &TaskId) -> Option<u64> {
+    facts.interrupted.iter().rev().find(|(id, _)| id == task).map(|(_, seq)| *seq)
+}
+
 fn judge_task(plan: &Plan, task: &Task, facts: &Facts, today: &str, used: &mut BTreeMap<u64, Waiver>) -> JudgedTask {
-    let Some(result) = latest(facts, &task.id) else {
-        let why = match facts.interrupted.iter().rev().find(|(id, _)| id == &task.id) {
-            Some((_, seq)) => format!("interrupted (entry {seq}); no result"),
-            None => "not run".to_owned(),
-        };
-        return JudgedTask { task: task.id.clone(), outcome: Outcome::Unknown(why), seq: None, waived_by: Vec::new() };
+    let undecided = |why: String| JudgedTask { task: task.id.clone(), outcome: Outcome::Unknown(why), seq: None, waived_by: Vec::new() };
+    let result = match (latest(facts, &task.id), cut_off(facts, &task.id)) {
+        (None, None) => return undecided("not run".to_owned()),
+        (None, Some(seq)) => return undecided(format!("interrupted (entry {seq}); no result")),
+        // It may have changed what the earlier result speaks of, and nobody knows how far it came.
+        (Some(result), Some(seq)) if seq > result.seq => {
+            return undecided(format!("interrupted (entry {seq}); the earlier result (entry {}) no longer counts", result.seq));
+        }
+        (Some(result), _) => result,
     };
     if let Some(why) = stale(plan, task, result, facts) {
         return JudgedTask { task: task.id.clone(), outcome: Outcome::Unknown(why), seq: Some(result.seq), waived_by: Vec::new() };
@@ -250,11 +258,15 @@ fn stale(plan: &Plan, task: &Task, result: &TaskResult, facts: &Facts) -> Option
     if let Some(seq) = facts.rollbacks.iter().find(|seq| **seq > result.seq) {
         return Some(format!("stale: the target was rolled back later (entry {seq})"));
     }
-    plan.needs_closure(&task.id)
-        .iter()
-        .filter_map(|need| latest(facts, need))
-        .find(|needed| needed.seq > result.seq)
-        .map(|needed| format!("stale: {} was run again later (entry {})", needed.task, needed.seq))
+    plan.needs_closure(&task.id).iter().find_map(|need| {
+        let again = latest(facts, need).map(|needed| needed.seq).filter(|seq| *seq > result.seq);
+        let cut_off = cut_off(facts, need).filter(|seq| *seq > result.seq);
+        match (again, cut_off) {
+            (Some(seq), _) => Some(format!("stale: {need} was run again later (entry {seq})")),
+            (None, Some(seq)) => Some(format!("stale: {need} was begun again later and interrupted (entry {seq})")),
+            (None, None) => None,
+        }
+    })
 }
 
 fn judge_gate(plan: &Plan, gate: &Gate, tasks: &[JudgedTask], facts: &Facts, today: &str) -> JudgedGate {
