@@ -39,8 +39,8 @@ impl Hooks for Watching {
         Ok(vec![("report.json".into(), 1)])
     }
 
-    fn confirm(&self, _task: &Task) -> Result<bool, RunError> {
-        Ok(true)
+    fn confirm<'a>(&'a self, _task: &'a Task) -> Local<'a, Result<bool, RunError>> {
+        Box::pin(async { Ok(true) })
     }
 
     fn after_task<'a>(&'a self, task: &'a TaskId) -> Local<'a, Result<(), RunError>> {

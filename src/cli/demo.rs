@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::run::{carry_out, rendered, summary};
+use super::run::{carry_out, rendered, summary, typed_line};
 use super::session;
 use super::ui::Tone;
 use super::{CliError, Exit, Globals, Ui};
@@ -13,7 +13,7 @@ use crate::domain::plan::Task;
 use crate::package::Problem;
 use crate::domain::{RunId, TaskId};
 use crate::run::engine::{Local, Rendered};
-use crate::run::{Finished, Hooks, RunError, Selection};
+use crate::run::{Finished, Hooks, Interrupts, RunError, Selection};
 
 /// Run the whole plan on a throwaway local PostgreSQL with the reference staging application
 #[derive(Debug, clap::Args)]
@@ -76,6 +76,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
     let clock = Instant::now();
     session::runtime()?.block_on(async {
         let stage = Stage::set(rows).await?;
+        // Until here Ctrl-C ends the process, and the watchdog the server.
+        let mut interrupts = Interrupts::listen();
         demo::lay_out(&args.out, &stage, fault, args.force)?;
         if let Some(fault) = fault {
             ui.note(format!("{:>12} {}: {}", ui.err("Fault", Tone::Open), fault.name, fault.what));
@@ -89,14 +91,19 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         let connected = session::connect(&project, None, None).await?;
         session::header(&ui, &connected, &store)?;
         let hooks = Playing { stage: &stage, fault };
-        let finished = carry_out(&ui, &mut store, &connected, &Selection::All, &people::principal("database-admin"), &hooks).await?;
+        let finished = carry_out(&ui, &mut store, &connected, &Selection::All, &people::principal("database-admin"), &hooks).await;
+        let finished = finished.map_err(|error| if error.exit == Exit::Interrupted { stopped() } else { error })?;
         let exit = summary(&ui, &connected, &finished, &Selection::All, clock.elapsed().as_secs_f64(), store.len()?);
         let exit = curtain(&ui, &mut store, args, &finished, exit)?;
         store.close()?;
         if args.keep {
             ui.note(format!("{:>12} {} (Enter stops the server)", ui.err("Server", Tone::Strong), stage.url()));
-            let mut line = String::new();
-            let _ = std::io::stdin().read_line(&mut line);
+            tokio::select! {
+                _ = typed_line() => {}
+                () = interrupts.next() => {}
+            }
+        } else if interrupts.came().await {
+            return Err(stopped());
         }
         drop(connected);
         stage.stop()?;
@@ -105,6 +112,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         ui.note(format!("{:>12} ledger -C {out} go-no-go · ledger -C {out} log · ledger -C {out} show CE-23", ui.err("Look", Tone::Strong)));
         Ok(exit)
     })
+}
+
+/// Ctrl-C: the server goes with the stage, so there is nothing to go on with.
+fn stopped() -> CliError {
+    CliError::new(Exit::Interrupted, "interrupted").hint("the server is stopped and its data removed; ledger demo --force starts over")
 }
 
 /// After the run: what people do, the report as files, the package, its verification. The exit code is the run's, unless what was
@@ -142,8 +154,8 @@ impl Hooks for Playing<'_> {
         rendered(store, run)
     }
 
-    fn confirm(&self, _task: &Task) -> Result<bool, RunError> {
-        Ok(true)
+    fn confirm<'a>(&'a self, _task: &'a Task) -> Local<'a, Result<bool, RunError>> {
+        Box::pin(async { Ok(true) })
     }
 
     fn after_task<'a>(&'a self, task: &'a TaskId) -> Local<'a, Result<(), RunError>> {

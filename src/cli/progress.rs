@@ -58,6 +58,7 @@ impl Terminal {
             Event::Started { task, index, total, .. } => {
                 serde_json::json!({"event": "started", "task": task, "index": index, "total": total})
             }
+            Event::Notes { message } => serde_json::json!({"event": "note", "message": message}),
             Event::Says { .. } => return,
             Event::Finished { task, outcome, headline, seconds, seq, findings, .. } => serde_json::json!({
                 "event": "finished", "task": task, "outcome": outcome, "headline": headline, "seconds": seconds, "seq": seq, "findings": findings,
@@ -83,6 +84,7 @@ impl Listener for Terminal {
             Event::FoundInterrupted { task, seq } => {
                 self.line(&format!("{:>12} an earlier attempt of {task} (entry {seq}) was interrupted; it stays visible", "Note"));
             }
+            Event::Notes { message } => self.line(&format!("{:>12} {}", "Note", inert(message))),
             Event::Started { task, name, index, total } => {
                 self.started.set(Instant::now());
                 *self.task.borrow_mut() = format!("({index}/{total}) {task} {name}");

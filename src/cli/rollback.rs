@@ -55,7 +55,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
                     .hint("check which database you are about to change"));
             }
             Some(_) => {}
-            None => super::run::typed_confirmation(&ui, &format!("The rollback to version {}", args.target_version), &database)?,
+            None => super::run::typed_confirmation(&ui, &format!("The rollback to version {}", args.target_version), &database).await?,
         }
         let actor = super::globals::actor(args.actor.as_deref());
         let hooks = Asking { ui, database, confirmed: true };

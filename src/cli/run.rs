@@ -15,7 +15,7 @@ use crate::pg::ScratchPool;
 use crate::pg::dump::Tools;
 use crate::publish;
 use crate::run::engine::{Local, Rendered};
-use crate::run::{Engine, Finished, Hooks, RunError, Selection};
+use crate::run::{Engine, Finished, Hooks, Interrupts, RunError, Selection};
 use crate::steps::Project;
 
 /// Run the plan's tasks against the database under test
@@ -135,9 +135,16 @@ pub async fn with_engine<T>(
         listener: &terminal,
         hooks,
     };
+    let mut interrupts = Interrupts::listen();
     let ended = work(engine).await;
-    if let Err(error) = scratch.close().await {
-        ui.note(format!("{:>12} a scratch database could not be dropped: {error}; the next run sweeps it", "Note"));
+    // The one that ended the work is over; another one means that tidying up is not to be waited for either.
+    interrupts.came().await;
+    let closed = tokio::select! {
+        closed = scratch.close() => closed.map_err(|error| error.to_string()),
+        () = interrupts.next() => Err("interrupted again".to_owned()),
+    };
+    if let Err(why) = closed {
+        ui.note(format!("{:>12} a scratch database could not be dropped: {why}; the next run sweeps it", "Note"));
     }
     Ok(ended?)
 }
@@ -203,11 +210,13 @@ impl Hooks for Asking {
         rendered(store, run)
     }
 
-    fn confirm(&self, task: &Task) -> Result<bool, RunError> {
-        if self.confirmed {
-            return Ok(true);
-        }
-        typed_confirmation(&self.ui, task.id.as_str(), &self.database).map(|()| true)
+    fn confirm<'a>(&'a self, task: &'a Task) -> Local<'a, Result<bool, RunError>> {
+        Box::pin(async move {
+            if !self.confirmed {
+                typed_confirmation(&self.ui, task.id.as_str(), &self.database).await?;
+            }
+            Ok(true)
+        })
     }
 
     fn after_task<'a>(&'a self, _task: &'a TaskId) -> Local<'a, Result<(), RunError>> {
@@ -216,19 +225,30 @@ impl Hooks for Asking {
 }
 
 /// Has the database's name typed before it is changed. Without a terminal, or with another name, nothing is begun.
-pub(super) fn typed_confirmation(ui: &Ui, what: &str, database: &str) -> Result<(), RunError> {
+pub(super) async fn typed_confirmation(ui: &Ui, what: &str, database: &str) -> Result<(), RunError> {
     let refused = |what: String| RunError::Setup { what, hint: format!("add --confirm {database}") };
     if !std::io::stdin().is_terminal() {
         return Err(refused(format!("{what} changes {database} and nobody is there to confirm it")));
     }
     let prompt = format!("{what} will change {database}. Type its name to go on: ");
     let _ = write!(std::io::stderr(), "{}", ui.err(&prompt, Tone::Strong));
-    let mut typed = String::new();
-    std::io::stdin().read_line(&mut typed).map_err(|source| RunError::Io { what: "the confirmation".into(), source })?;
+    let typed = typed_line().await.map_err(|source| RunError::Io { what: "the confirmation".into(), source })?;
     match typed.trim() == database {
         true => Ok(()),
         false => Err(refused(format!("`{}` is not {database}: nothing was changed", super::ui::inert(typed.trim())))),
     }
+}
+
+/// The next line of the standard input. A thread waits for it, so that Ctrl-C is noticed meanwhile; the thread ends with the process.
+pub(super) async fn typed_line() -> std::io::Result<String> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().read_line(&mut line).map(|_| line);
+        // Nobody waits any more after Ctrl-C.
+        let _ = sender.send(read);
+    });
+    receiver.await.unwrap_or_else(|_| Err(std::io::Error::other("the reader is gone")))
 }
 
 /// Renders the report of a run as it stands, for the readiness task: names and sizes.

@@ -34,7 +34,8 @@ impl Tool {
                 command.env_remove(name);
             }
         }
-        command.env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
+        // A process group of its own: Ctrl-C at the terminal reaches us, and we end it.
+        command.env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true).process_group(0);
         let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         Self { command, name }
     }

@@ -1,6 +1,5 @@
 //! One run, task by task.
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Instant;
@@ -8,7 +7,7 @@ use std::time::Instant;
 use super::event::{Event, Listener};
 use super::open::{self, Opened};
 use super::select::Selection;
-use super::{RunError, rules, write};
+use super::{Interrupts, RunError, rules, write};
 use crate::chain::Store;
 use crate::config::Config;
 use crate::domain::plan::{Plan, Priority, StepKind, Task};
@@ -31,8 +30,8 @@ pub trait Hooks {
     /// Renders the report of the run as it stands, for the readiness task.
     fn render(&self, store: &Store, run: &RunId) -> Rendered;
 
-    /// Asked before a task that changes the target starts. `Ok(false)`: it must not.
-    fn confirm(&self, task: &Task) -> Result<bool, RunError>;
+    /// Asked before a task that changes the target starts. `Ok(false)`: it must not. Dropped when the person would rather stop.
+    fn confirm<'a>(&'a self, task: &'a Task) -> Local<'a, Result<bool, RunError>>;
 
     /// Called between two tasks, after the result of `task` is on the ledger.
     fn after_task<'a>(&'a self, task: &'a TaskId) -> Local<'a, Result<(), RunError>>;
@@ -66,23 +65,25 @@ pub struct Finished {
 impl Engine<'_> {
     /// Runs the selection. An interrupt is recorded and returned as [`RunError::Interrupted`].
     pub async fn run(&mut self, selection: &Selection) -> Result<Finished, RunError> {
-        let Opened { run, resumed } = open::open(self, selection)?;
+        let mut interrupts = Interrupts::listen();
+        let Opened { run, resumed, interrupted } = open::open(self, selection)?;
         let history = self.read(&run)?;
         let judged = history.judgement();
         let tasks: Vec<Task> = selection.tasks(&self.config.plan, Some(&judged))?.into_iter().cloned().collect();
         self.listener.on(&Event::Opened { run: run.to_string(), resumed, tasks: tasks.len() });
-        for (task, seq) in interrupted(&history) {
-            self.listener.on(&Event::FoundInterrupted { task, seq });
-        }
+        self.clear_up_after(interrupted).await;
         let mut ran = Vec::new();
         for (position, task) in tasks.iter().enumerate() {
             let place = Place { index: position + 1, total: tasks.len() };
-            let ended = self.attempt(&run, task, place, Work::Step).await?;
+            let ended = self.attempt(&run, task, place, Work::Step, &mut interrupts).await?;
             ran.push(task.id.clone());
             if ended.interrupted {
                 return Err(RunError::Interrupted);
             }
             self.hooks.after_task(&task.id).await?;
+            if interrupts.came().await {
+                return Err(RunError::Interrupted);
+            }
         }
         let run = self.read(&run)?;
         let judgement = run.judgement();
@@ -100,15 +101,40 @@ impl Engine<'_> {
     pub async fn roll_back(&mut self, version: &str) -> Result<RolledBack, RunError> {
         let run = open::latest_or_new(self)?;
         let task = rollback_task();
-        let ended = self.attempt(&run, &task, Place { index: 1, total: 1 }, Work::RollBack(version)).await?;
+        let place = Place { index: 1, total: 1 };
+        let ended = self.attempt(&run, &task, place, Work::RollBack(version), &mut Interrupts::listen()).await?;
         match ended.interrupted {
             true => Err(RunError::Interrupted),
             false => Ok(RolledBack { run, outcome: ended.outcome, seq: ended.seq }),
         }
     }
 
+    /// Says which attempts of the last run were cut off, and drops the scratch databases that they left: CE-20, which does so as well, need
+    /// not be among the tasks that run now.
+    async fn clear_up_after(&self, interrupted: Vec<(TaskId, u64)>) {
+        if interrupted.is_empty() {
+            return;
+        }
+        for (task, seq) in interrupted {
+            self.listener.on(&Event::FoundInterrupted { task, seq });
+        }
+        let message = match self.scratch.sweep().await {
+            Ok(dropped) if dropped.is_empty() => return,
+            Ok(dropped) => format!("dropped scratch databases that it left: {}", dropped.join(", ")),
+            Err(error) => format!("scratch databases that it left were not looked for: {error}"),
+        };
+        self.listener.on(&Event::Notes { message });
+    }
+
     /// One attempt of one piece of work, from its start to its result.
-    async fn attempt(&mut self, run: &RunId, task: &Task, place: Place, work: Work<'_>) -> Result<Ended, RunError> {
+    async fn attempt(
+        &mut self,
+        run: &RunId,
+        task: &Task,
+        place: Place,
+        work: Work<'_>,
+        interrupts: &mut Interrupts,
+    ) -> Result<Ended, RunError> {
         let history = self.read(run)?;
         let products = history.products();
         let facts = history.facts();
@@ -123,7 +149,14 @@ impl Engine<'_> {
         };
         let blocked = match rule {
             Some(why) => Some(why),
-            None if task.uses.writes_to_target() && !self.hooks.confirm(task)? => Some("not confirmed".to_owned()),
+            None if task.uses.writes_to_target() => {
+                let confirmed = tokio::select! {
+                    confirmed = self.hooks.confirm(task) => confirmed?,
+                    // Nothing was begun, so there is nothing to record.
+                    () = interrupts.next() => return Err(RunError::Interrupted),
+                };
+                (!confirmed).then(|| "not confirmed".to_owned())
+            }
             None => None,
         };
         let started = write::started(self.actor, run, task, attempt);
@@ -168,11 +201,14 @@ impl Engine<'_> {
                     }
                 };
                 let ended = tokio::select! {
+                    // First, so that what Ctrl-C did to a program of ours is not taken for its answer.
+                    biased;
+                    () = interrupts.next() => Err(StepError::Interrupted),
                     ended = working => ended,
-                    () = interrupt() => Err(StepError::Interrupted),
                 };
                 if let Err(StepError::Interrupted) = ended {
                     target.cancel_all().await;
+                    self.scratch.server().cancel_all().await;
                     was_interrupted = true;
                 }
                 self.outcome(&report, ended, &log)
@@ -319,34 +355,4 @@ fn noted_suites(plan: &Plan, run: &Run, task: &TaskId) -> Vec<(u64, NotedSuite)>
     let executed = plan.task_using(StepKind::Execute).and_then(|execution| run.latest(&execution.id)).map_or(0, |(_, result)| result.seq);
     let of_task = run.notes.iter().filter(|note| note.task.as_ref() == Some(task) && note.seq > executed);
     of_task.filter_map(|note| note.suite.clone().map(|suite| (note.seq, suite))).collect()
-}
-
-/// Attempts that started and never finished.
-fn interrupted(run: &Run) -> Vec<(TaskId, u64)> {
-    let finished: BTreeSet<&TaskId> = run.attempts.iter().filter(|attempt| attempt.result.is_some()).map(|attempt| &attempt.task).collect();
-    run.attempts
-        .iter()
-        .filter(|attempt| attempt.result.is_none() && !finished.contains(&attempt.task))
-        .map(|attempt| (attempt.task.clone(), attempt.started_seq))
-        .collect()
-}
-
-/// Ends when the person (Ctrl-C) or the system (SIGTERM) asks to stop.
-async fn interrupt() {
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        pressed = tokio::signal::ctrl_c() => {
-            if pressed.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
-        () = terminate => {}
-    }
 }

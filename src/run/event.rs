@@ -9,6 +9,8 @@ pub enum Event {
     Opened { run: String, resumed: bool, tasks: usize },
     /// An earlier attempt started and never finished.
     FoundInterrupted { task: TaskId, seq: u64 },
+    /// Something about the run that a person should know; not recorded.
+    Notes { message: String },
     /// The task's start is on the ledger.
     Started { task: TaskId, name: String, index: usize, total: usize },
     /// What the step is doing right now; not recorded.

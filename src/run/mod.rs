@@ -10,6 +10,7 @@
 pub mod digest;
 pub mod engine;
 pub mod event;
+pub mod interrupt;
 pub mod open;
 pub mod rules;
 pub mod select;
@@ -17,6 +18,7 @@ pub mod write;
 
 pub use engine::{Engine, Finished, Hooks, RolledBack};
 pub use event::{Event, Listener};
+pub use interrupt::Interrupts;
 pub use select::Selection;
 
 use crate::chain::Error as ChainError;

@@ -10,14 +10,16 @@ use super::engine::Engine;
 use super::{RunError, Selection};
 use crate::chain::{Draft, EntryType, PartDraft, Store};
 use crate::checks::CHECKS;
-use crate::domain::RunId;
+use crate::domain::{RunId, TaskId};
 use crate::pg::target::Identity;
-use crate::record::{self, Run};
+use crate::record::{self, Attempt, Run};
 
 /// The run that this invocation works on.
 pub struct Opened {
     pub run: RunId,
     pub resumed: bool,
+    /// Tasks of the last run (this one, if it goes on) whose latest attempt started and never finished, with the entry of the start.
+    pub interrupted: Vec<(TaskId, u64)>,
 }
 
 /// Goes on with the open run where the selection may and everything is the same; else opens a new one, closing the old.
@@ -28,11 +30,12 @@ pub fn open(engine: &mut Engine<'_>, selection: &Selection) -> Result<Opened, Ru
     }
     let folder = engine.project.path(&engine.config.migrations.dir);
     let digest = digest::of_folder(&folder)?;
+    let interrupted = history.runs.last().map(interrupted).unwrap_or_default();
     let open = history.runs.last().filter(|run| run.closed.is_none() && run.decisions.is_empty());
     if selection.continues() {
         if let Some(run) = open {
             unchanged(run, engine.config_bytes, &digest)?;
-            return Ok(Opened { run: run.id.clone(), resumed: true });
+            return Ok(Opened { run: run.id.clone(), resumed: true, interrupted });
         }
         if *selection == Selection::Resume {
             return Err(RunError::Setup { what: "there is no open run to resume".into(), hint: "ledger run opens one".into() });
@@ -44,7 +47,14 @@ pub fn open(engine: &mut Engine<'_>, selection: &Selection) -> Result<Opened, Ru
     let run = next_id(engine.environment, history.runs.iter().map(|run| run.id.as_str()));
     let draft = opened(engine, &run, &digest);
     engine.store.append(draft)?;
-    Ok(Opened { run, resumed: false })
+    Ok(Opened { run, resumed: false, interrupted })
+}
+
+fn interrupted(run: &Run) -> Vec<(TaskId, u64)> {
+    let last_of_its_task =
+        |attempt: &Attempt| !run.attempts.iter().any(|other| other.task == attempt.task && other.started_seq > attempt.started_seq);
+    let cut_off = run.attempts.iter().filter(|attempt| attempt.result.is_none() && last_of_its_task(attempt));
+    cut_off.map(|attempt| (attempt.task.clone(), attempt.started_seq)).collect()
 }
 
 /// The latest run, open or not, or a new one: a rollback waits for nobody's paperwork.
