@@ -1,7 +1,7 @@
 //! The demo's stage: a throwaway server with the reference staging application at version 001, laid out as a project.
 //!
-//! 1. A cluster of its own; roles; a database owned by the migrating role. 2. Migration 001 through the same runner as any other, so
-//! that its history exists; then data of three tenants. 3. A folder that is an ordinary project.
+//! First a cluster of its own, roles, and a database owned by the migrating role. Then migration 001 through the same runner as any
+//! other, so that its history exists, and data of three tenants. Last a folder that is an ordinary project.
 //!
 //! Faults are planted here and nowhere else, from outside: in files before the run, in data between two tasks, in the client
 //! program that ledger.toml names. No step knows of them.
