@@ -78,16 +78,16 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         let stage = Stage::set(rows).await?;
         // Until here Ctrl-C ends the process, and the watchdog the server.
         let mut interrupts = Interrupts::listen();
+        if let Some(aside) = demo::set_aside(&args.out)? {
+            ui.note(format!("{:>12} the evidence of an earlier demo is kept in {}", "Note", aside.display()));
+        }
         demo::lay_out(&args.out, &stage, fault, args.force)?;
         if let Some(fault) = fault {
             ui.note(format!("{:>12} {}: {}", ui.err("Fault", Tone::Open), fault.name, fault.what));
         }
         let project = Globals { project: Some(args.out.clone()), ..globals.clone() };
         let db = args.out.join("evidence").join("ledger.db");
-        let mut store = match db.exists() {
-            true => Store::open(&db)?,
-            false => Store::create(&db, &people::principal("database-admin"))?,
-        };
+        let mut store = Store::create(&db, &people::principal("database-admin"))?;
         let connected = session::connect(&project, None, None).await?;
         session::header(&ui, &connected, &store)?;
         let hooks = Playing { stage: &stage, fault };
@@ -126,13 +126,13 @@ fn curtain(ui: &Ui, store: &mut Store, args: &Args, finished: &Finished, exit: E
     play::sign_tasks(store, &args.out, &finished.run)?;
     let items = play::attest_all(store, &args.out, &finished.run)?;
     let signed = play::decide(store, &args.out, id, finished.judgement.verdict)?;
-    let report = play::write_report(store, &args.out, id)?;
-    let (package, verified) = play::package_and_verify(store, &args.out, id)?;
+    let (packaged, verified) = play::package_and_verify(store, &args.out, id)?;
+    let report = packaged.folder.join("report").join(crate::report::READINESS_HTML);
     let decided = signed.map_or("none, the verdict is open".to_owned(), |word| format!("{word} by {}", people::principal("cto")));
     let decision = verified.decision.as_deref().unwrap_or("MISSING(signoff)");
     ui.note(format!("{:>12} tasks signed, {items} items attested, decision: {decided}; all with throwaway keys", ui.err("Played", Tone::Strong)));
-    ui.note(format!("{:>12} {}", ui.err("Report", Tone::Strong), report.join(crate::report::READINESS_HTML).display()));
-    ui.note(format!("{:>12} {}", ui.err("Package", Tone::Strong), package.display()));
+    ui.note(format!("{:>12} {}", ui.err("Report", Tone::Strong), report.display()));
+    ui.note(format!("{:>12} {}", ui.err("Package", Tone::Strong), packaged.written.zip.display()));
     let tone = if verified.fault().is_none() { Tone::Good } else { Tone::Bad };
     ui.answer(format!("{:>12} package {}, sign-off {decision}", "Verified", ui.out(&verified.verdict, tone)));
     Ok(match (verified.fault(), exit, decision) {

@@ -19,7 +19,7 @@ use crate::pg::cluster::{Cluster, ClusterError, ClusterOptions};
 use crate::pg::{Access, ConnectSpec, PgError, Session, Target};
 
 pub use fault::{FAULTS, Fault};
-pub use project::lay_out;
+pub use project::{lay_out, set_aside};
 
 /// The database under test.
 pub const DATABASE: &str = "contracts_staging";

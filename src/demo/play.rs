@@ -1,15 +1,16 @@
 //! What people do after a run, done by the demo's people: sign their tasks, vouch, decide.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::DemoError;
 use super::people::{key, principal};
 use crate::chain::{SignatureRow, Signed, Store};
 use crate::domain::RunId;
 use crate::domain::verdict::Verdict;
-use crate::package::{self, Options, Verification, View};
+use crate::package::{Options, Verification, verify};
+use crate::publish;
+use crate::publish::package::{Packaged, package};
 use crate::publish::statements::{By, attest, attestable, sign_off};
-use crate::publish::{self, files};
 use crate::record::Run;
 use crate::sign::{AllowedSigners, Namespace, SigningKey, sshsig, task_message};
 
@@ -50,28 +51,16 @@ pub fn decide(store: &mut Store, folder: &Path, id: &RunId, verdict: Verdict) ->
     Ok(Some(if go { "go" } else { "no-go" }))
 }
 
-/// The run's report as files, and the checkpoint that it is over signed. Gives the folder.
-pub fn write_report(store: &mut Store, folder: &Path, id: &RunId) -> Result<PathBuf, DemoError> {
-    let (_, rendered) = publish::publish(store, id, &principal("devops-engineer"))?;
-    let checkpoint = store.checkpoint_text(rendered.size).map_err(publish::PublishError::from)?;
+/// Published, packed, signed and unpacked as `ledger package` does it, then verified with the demo's own allowed_signers as any
+/// auditor would.
+pub fn package_and_verify(store: &mut Store, folder: &Path, id: &RunId) -> Result<(Packaged, Verification), DemoError> {
     let signer = key(folder, "devops-engineer")?;
-    add(store, Signed::Checkpoint(rendered.size), &signer, Namespace::Checkpoint, &checkpoint)?;
-    let to = folder.join("evidence").join(id.as_str()).join("report");
-    for (name, bytes) in &rendered.files {
-        files::write(&to.join(name), bytes, true)?;
-    }
-    Ok(to)
-}
-
-/// The evidence package beside the ledger, signed, and verified with the demo's own allowed_signers as any auditor would.
-pub fn package_and_verify(store: &Store, folder: &Path, id: &RunId) -> Result<(PathBuf, Verification), DemoError> {
-    let written = package::write(store, id.as_str(), &View::full(), &folder.join("evidence"), false)?;
-    package::sign(&written, &key(folder, "devops-engineer")?)?;
+    let packaged = package(store, id, &principal("devops-engineer"), Some(&signer), &folder.join("evidence"), false)?;
     let trusted = folder.join("allowed_signers");
     let bytes = std::fs::read(&trusted).map_err(|source| DemoError::Io { what: format!("cannot read {}", trusted.display()), source })?;
     let options = Options { signers: Some(AllowedSigners::parse(&bytes)?), ..Options::default() };
-    let verification = package::verify(&written.zip, &options)?;
-    Ok((written.zip, verification))
+    let verification = verify(&packaged.written.zip, &options)?;
+    Ok((packaged, verification))
 }
 
 fn add(store: &mut Store, over: Signed, key: &SigningKey, role: Namespace, message: &str) -> Result<(), DemoError> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::files::{self, File};
 use super::{DemoError, Fault, Stage, is_free, people};
@@ -44,6 +44,19 @@ pub fn lay_out(folder: &Path, stage: &Stage, fault: Option<&Fault>, force: bool)
         Some(fault) => fault.plant_files(folder, stage.cluster().bin()),
         None => Ok(()),
     }
+}
+
+/// Moves the evidence of an earlier demo in `folder` aside, if there is any: a ledger belongs to one target, and the server of that
+/// demo is gone. Gives where it went.
+pub fn set_aside(folder: &Path) -> Result<Option<PathBuf>, DemoError> {
+    let evidence = folder.join("evidence");
+    if !evidence.join("ledger.db").exists() {
+        return Ok(None);
+    }
+    let number = (1..).find(|number| !folder.join(format!("evidence.{number}")).exists()).unwrap_or_default();
+    let aside = folder.join(format!("evidence.{number}"));
+    fs::rename(&evidence, &aside).map_err(|source| DemoError::Io { what: format!("cannot move {} aside", evidence.display()), source })?;
+    Ok(Some(aside))
 }
 
 /// Writes the files below `folder`.
