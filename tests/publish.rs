@@ -112,6 +112,7 @@ impl World {
                 examined: 2,
                 subjects: bad.iter().map(|s| (*s).to_owned()).collect(),
             }],
+            stopped: None,
             product: None,
         };
         let mut draft = Draft::new(EntryType::TaskResult, "dba@example.com");

@@ -69,7 +69,16 @@ fn check(code: &str, outcome: CheckOutcome, subjects: &[&str]) -> CheckResult {
 
 fn result(task: &str, seq: u64, checks: Vec<CheckResult>) -> TaskResult {
     let outcome = task_outcome(checks.iter().map(|check| (&check.code, check.severity, &check.outcome)), Severity::High);
-    TaskResult { task: task.into(), attempt: 1, seq, ts: "2026-01-08T10:00:00.000000Z".into(), outcome, checks, duration_us: 1 }
+    TaskResult {
+        task: task.into(),
+        attempt: 1,
+        seq,
+        ts: "2026-01-08T10:00:00.000000Z".into(),
+        outcome,
+        checks,
+        stopped: None,
+        duration_us: 1,
+    }
 }
 
 fn passing() -> Vec<TaskResult> {
@@ -210,6 +219,19 @@ fn a_waiver_for_every_subject_makes_a_deviation() {
     assert_eq!(judge(&facts).0, Verdict::NoGo, "one subject is still open");
     facts.waivers.push(waiver("public.b", "2026-02-01"));
     assert_eq!(judge(&facts).0, Verdict::GoWithDeviations);
+}
+
+#[test]
+fn a_waiver_cannot_establish_what_was_never_asked() {
+    // The step found an orphan, then lost its connection: the checks after it were never asked.
+    let mut facts = Facts { results: passing(), ..Facts::default() };
+    facts.results[2] = result("C", 6, vec![check("fk-orphans", CheckOutcome::Fail, &["public.a"])]);
+    facts.results[2].stopped = Some("connection closed".into());
+    assert_eq!(judge(&facts).0, Verdict::NoGo);
+    facts.waivers = vec![waiver("public.a", "2026-02-01")];
+    let (verdict, outcomes) = judge(&facts);
+    assert_eq!(outcomes[2], Outcome::Unknown("stopped: connection closed".into()));
+    assert_eq!(verdict, Verdict::Undecided);
 }
 
 #[test]

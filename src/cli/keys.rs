@@ -50,7 +50,8 @@ enum What {
 #[derive(Debug, clap::Args)]
 struct Change {
     /// Whose key it is: name@example.com
-    principal: String,
+    #[arg(value_name = "HOLDER")]
+    holder: String,
     /// The public key file (ssh-ed25519 …)
     #[arg(long, value_name = "FILE")]
     public_key: PathBuf,
@@ -122,7 +123,7 @@ fn add(globals: &Globals, change: &Change) -> Result<Exit, CliError> {
         return Err(CliError::new(Exit::Usage, "a key without a role can sign nothing").hint("--roles attestation@ledger waiver@ledger"));
     }
     let signer = Signer {
-        principal: change.principal.clone(),
+        principal: change.holder.clone(),
         namespaces: roles.clone(),
         valid_after: None,
         valid_before: None,
@@ -138,9 +139,9 @@ fn add(globals: &Globals, change: &Change) -> Result<Exit, CliError> {
     AllowedSigners::parse(text.as_bytes())?;
     let ready = change.signing.ready(globals, Namespace::Keys)?;
     let mut store = globals.open_ledger_for_writing()?;
-    let entry = key_changed(&mut store, true, &change.principal, &signer.key, &roles, &ready.by(), &reason(&change.reason_file)?)?;
+    let entry = key_changed(&mut store, true, &change.holder, &signer.key, &roles, &ready.by(), &reason(&change.reason_file)?)?;
     files::write(&path, text.as_bytes(), true)?;
-    globals.ui().answer(format!("{} may sign as {}: entry {}", signer.key.fingerprint(), change.principal, entry.seq));
+    globals.ui().answer(format!("{} may sign as {}: entry {}", signer.key.fingerprint(), change.holder, entry.seq));
     Ok(Exit::Good)
 }
 
@@ -154,13 +155,13 @@ fn revoke(globals: &Globals, change: &Change) -> Result<Exit, CliError> {
     let Some(line) = text.lines().find(of_key) else {
         return Err(CliError::new(Exit::Usage, "allowed_signers does not have this key").hint("ledger keys list"));
     };
-    if line.split_whitespace().next() != Some(change.principal.as_str()) {
-        return Err(CliError::new(Exit::Usage, format!("this key is not {}'s", change.principal)).hint("ledger keys list"));
+    if line.split_whitespace().next() != Some(change.holder.as_str()) {
+        return Err(CliError::new(Exit::Usage, format!("this key is not {}'s", change.holder)).hint("ledger keys list"));
     }
     let roles = AllowedSigners::parse(format!("{line}\n").as_bytes())?.signers().first().map(|s| s.namespaces.clone()).unwrap_or_default();
     let ready = change.signing.ready(globals, Namespace::Keys)?;
     let mut store = globals.open_ledger_for_writing()?;
-    let entry = key_changed(&mut store, false, &change.principal, &key, &roles, &ready.by(), &reason(&change.reason_file)?)?;
+    let entry = key_changed(&mut store, false, &change.holder, &key, &roles, &ready.by(), &reason(&change.reason_file)?)?;
     let kept: String = text.lines().filter(|line| !of_key(line)).map(|line| format!("{line}\n")).collect();
     files::write(&path, kept.as_bytes(), true)?;
     // The form that `ssh-keygen -Y verify -r` reads: one public key a line.

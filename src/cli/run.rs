@@ -171,7 +171,7 @@ pub fn summary(ui: &Ui, connected: &Connected, finished: &Finished, selection: &
         _ => Tone::Open,
     };
     let next = match Exit::from(judgement.verdict) {
-        Exit::Good => "ledger attest --list · ledger report --format all · ledger sign-off --decision go --as PRINCIPAL --key FILE".to_owned(),
+        Exit::Good => "ledger go-no-go · ledger report --format all · ledger sign-off --decision go --as PRINCIPAL --key FILE".to_owned(),
         _ => match judgement.tasks.iter().find(|judged| judged.outcome != Outcome::Pass).and_then(|judged| judged.seq) {
             Some(seq) => format!("ledger show {seq} · mend it · ledger run"),
             None => "ledger run --resume".to_owned(),

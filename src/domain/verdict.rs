@@ -61,6 +61,9 @@ pub struct TaskResult {
     /// What the attempt recorded for itself.
     pub outcome: Outcome,
     pub checks: Vec<CheckResult>,
+    /// Why the step stopped before it had asked everything, if it did.
+    #[serde(default)]
+    pub stopped: Option<String>,
     pub duration_us: i64,
 }
 
@@ -232,6 +235,11 @@ fn judge_task(plan: &Plan, task: &Task, facts: &Facts, today: &str, used: &mut B
         (Outcome::Fail, judged) if waived_by.is_empty() && judged != Outcome::Fail => Outcome::Fail,
         (Outcome::Unknown(why), Outcome::Pass) => Outcome::Unknown(why.clone()),
         (_, judged) => judged,
+    };
+    // What was never asked cannot be waived: without its failed check, a step that stopped is not established.
+    let outcome = match (&result.stopped, outcome) {
+        (Some(why), Outcome::Pass) => Outcome::Unknown(format!("stopped: {why}")),
+        (_, outcome) => outcome,
     };
     JudgedTask { task: task.id.clone(), outcome, seq: Some(result.seq), waived_by }
 }

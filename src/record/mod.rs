@@ -20,6 +20,9 @@ pub struct ResultDocument {
     pub outcome: Outcome,
     pub headline: String,
     pub checks: Vec<CheckResult>,
+    /// Why the step stopped before it had asked everything, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product: Option<Product>,
 }
@@ -193,6 +196,7 @@ impl Run {
                     ts: result.finished.clone(),
                     outcome: result.document.outcome.clone(),
                     checks: result.document.checks.clone(),
+                    stopped: result.document.stopped.clone(),
                     duration_us: result.duration_us,
                 }),
             }

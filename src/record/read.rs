@@ -315,8 +315,13 @@ fn read_entry(store: &Store, scan: &Scan, entry: &Entry, run: &mut Run) -> Resul
 fn result(store: &Store, scan: &Scan, entry: &Entry, run: &mut Run) -> Result<()> {
     let header = &entry.header;
     let started = header.refs.first().copied();
-    let redacted =
-        || ResultDocument { outcome: Outcome::Unknown(REDACTED.into()), headline: String::new(), checks: Vec::new(), product: None };
+    let redacted = || ResultDocument {
+        outcome: Outcome::Unknown(REDACTED.into()),
+        headline: String::new(),
+        checks: Vec::new(),
+        stopped: None,
+        product: None,
+    };
     let mut document: ResultDocument = scan.document(store, entry, "result.json")?.unwrap_or_else(redacted);
     let mut evidence = Vec::new();
     for check in &mut document.checks {

@@ -167,6 +167,7 @@ impl Engine<'_> {
         let clock = Instant::now();
         let mut report = StepReport::default();
         let mut was_interrupted = false;
+        let mut stopped = None;
         let outcome = match blocked {
             Some(why) => {
                 log.line(format!("not started: {why}"));
@@ -211,14 +212,22 @@ impl Engine<'_> {
                     self.scratch.server().cancel_all().await;
                     was_interrupted = true;
                 }
-                self.outcome(&report, ended, &log)
+                stopped = ended.err().map(|error| self.redactor.clean(&reason(&error)));
+                self.outcome(&report, stopped.as_deref())
             }
         };
+        for evidence in &report.evidence {
+            log.line(format!("{}: {} ({} subjects, {} µs)", evidence.check, evidence.outcome, evidence.rows.len(), evidence.duration_us));
+        }
+        if let Some(why) = &stopped {
+            log.line(format!("stopped: {why}"));
+        }
         log.line(format!("outcome: {outcome}"));
         let result = write::Result {
             start,
             attempt,
             outcome: &outcome,
+            stopped: stopped.as_deref(),
             duration: clock.elapsed(),
             report: &report,
             log: log.text(),
@@ -232,24 +241,15 @@ impl Engine<'_> {
     }
 
     /// What the step's report and its end come to. An error is never a pass and never hides a failure found before it.
-    fn outcome(&self, report: &StepReport, ended: Result<(), StepError>, log: &TaskLog) -> Outcome {
+    fn outcome(&self, report: &StepReport, stopped: Option<&str>) -> Outcome {
         let judged = task_outcome(
             report.evidence.iter().map(|evidence| (&evidence.check, evidence.severity, &evidence.outcome)),
             self.config.plan.fail_at,
         );
-        match ended {
-            Ok(()) => judged,
-            Err(error) => {
-                let why = match &error {
-                    StepError::Cannot { what, hint: Some(hint) } => format!("{what} ({hint})"),
-                    other => other.to_string(),
-                };
-                log.line(format!("stopped: {why}"));
-                match judged {
-                    Outcome::Fail => Outcome::Fail,
-                    _ => Outcome::Unknown(self.redactor.clean(&why)),
-                }
-            }
+        match (stopped, judged) {
+            (None, judged) => judged,
+            (Some(_), Outcome::Fail) => Outcome::Fail,
+            (Some(why), _) => Outcome::Unknown(why.to_owned()),
         }
     }
 
@@ -355,4 +355,12 @@ fn noted_suites(plan: &Plan, run: &Run, task: &TaskId) -> Vec<(u64, NotedSuite)>
     let executed = plan.task_using(StepKind::Execute).and_then(|execution| run.latest(&execution.id)).map_or(0, |(_, result)| result.seq);
     let of_task = run.notes.iter().filter(|note| note.task.as_ref() == Some(task) && note.seq > executed);
     of_task.filter_map(|note| note.suite.clone().map(|suite| (note.seq, suite))).collect()
+}
+
+/// An error with its way out, as one reason.
+fn reason(error: &StepError) -> String {
+    match error {
+        StepError::Cannot { what, hint: Some(hint) } => format!("{what} ({hint})"),
+        other => other.to_string(),
+    }
 }

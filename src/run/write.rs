@@ -23,6 +23,8 @@ pub struct Result<'a> {
     pub start: u64,
     pub attempt: u32,
     pub outcome: &'a Outcome,
+    /// Why the step stopped before it had asked everything, if it did.
+    pub stopped: Option<&'a str>,
     pub duration: Duration,
     pub report: &'a StepReport,
     pub log: String,
@@ -88,6 +90,7 @@ fn parts(task: &Task, result: &Result<'_>) -> Vec<PartDraft> {
                 subjects: evidence.findings().map(|finding| finding.subject).collect(),
             })
             .collect(),
+        stopped: result.stopped.map(str::to_owned),
         product: report.product.clone(),
     };
     let redactor = result.redactor;

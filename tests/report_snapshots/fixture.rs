@@ -177,7 +177,7 @@ impl Builder {
                 seq,
                 finished: at(minute, seconds),
                 duration_us: seconds as i64 * 1_000_000 + 123_456,
-                document: ResultDocument { outcome, headline: headline.into(), checks, product },
+                document: ResultDocument { outcome, headline: headline.into(), checks, stopped: None, product },
                 evidence,
                 log,
             }),

@@ -31,7 +31,16 @@ deliverables = [{ name = "Executive summary", file = "STAGING_MIGRATION_READINES
 "#;
 
 fn result(task: &str, outcome: Outcome) -> TaskResult {
-    TaskResult { task: TaskId::new(task), attempt: 1, seq: 7, ts: String::new(), outcome, checks: Vec::new(), duration_us: 1 }
+    TaskResult {
+        task: TaskId::new(task),
+        attempt: 1,
+        seq: 7,
+        ts: String::new(),
+        outcome,
+        checks: Vec::new(),
+        stopped: None,
+        duration_us: 1,
+    }
 }
 
 fn complete() -> World {

@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn what_is_not_a_key_is_refused_with_its_place() {
         for (text, says) in [
-            ("alerts.clause_id -> clauses(id)", "`(` expected at ` -> clauses(id)`"),
+            ("alerts.clause_id -> clauses(id)", "`(` expected at `-> clauses(id)`"),
             ("alerts(clause_id) clauses(id)", "`->` expected"),
             ("alerts(clause_id) -> clauses", "`(` expected at ``"),
             ("alerts() -> clauses(id)", "a name expected"),
