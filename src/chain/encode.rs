@@ -85,21 +85,39 @@ pub fn scan<'a>(bytes: &'a [u8], profile: Profile, each: &mut dyn FnMut(Member<'
     Ok(())
 }
 
-/// The members of an object or the elements of an array whose bytes are already known to be in the profile.
-pub fn children(value: &[u8]) -> Result<Vec<Member<'_>>, Malformed> {
-    let mut found = Vec::new();
+/// Gives the members of an object or the elements of an array to `each`, in order. The bytes are already known to be in the profile.
+pub fn each_child<'a>(value: &'a [u8], each: &mut dyn FnMut(Member<'a>)) -> Result<(), Malformed> {
     let mut scanner = Scanner { bytes: value, at: 0, profile: Profile::Statement };
-    let each = &mut |member| found.push(member);
     match scanner.peek() {
-        Some(b'{') => scanner.object(1, each)?,
-        Some(b'[') => scanner.array(1, each)?,
-        _ => return Err(scanner.fail("not an object or array")),
+        Some(b'{') => scanner.object(1, each),
+        Some(b'[') => scanner.array(1, each),
+        _ => Err(scanner.fail("not an object or array")),
     }
-    Ok(found)
+}
+
+/// The member of an object whose bytes are in the profile; `None` when it has none of that name, and of what is no object.
+pub fn member<'a>(object: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let mut found = None;
+    each_child(object, &mut |Member { key, value }| {
+        if key == name.as_bytes() {
+            found = Some(value);
+        }
+    })
+    .ok()?;
+    found
+}
+
+/// The text of a string value that spells every character as itself, borrowed; `None` for other strings and other values.
+pub fn plain(value: &[u8]) -> Option<&str> {
+    let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if inner.contains(&b'\\') { None } else { std::str::from_utf8(inner).ok() }
 }
 
 /// The text of a string value whose bytes are in the profile; `None` when it is not a string.
 pub fn text(value: &[u8]) -> Option<String> {
+    if let Some(plain) = plain(value) {
+        return Some(plain.to_owned());
+    }
     let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     let mut out = Vec::with_capacity(inner.len());
     let mut bytes = inner.iter();
@@ -120,6 +138,22 @@ pub fn text(value: &[u8]) -> Option<String> {
 pub fn natural(value: &[u8]) -> Option<u64> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }
+
+/// Bytes that a string holds as they are and that need no look at the next one: all but quotes, backslashes, controls, and the first
+/// byte of the C1 controls.
+const PLAIN: [bool; 256] = {
+    let mut plain = [true; 256];
+    let mut b = 0;
+    while b < 0x20 {
+        plain[b] = false;
+        b += 1;
+    }
+    plain[b'"' as usize] = false;
+    plain[b'\\' as usize] = false;
+    plain[0x7f] = false;
+    plain[0xc2] = false;
+    plain
+};
 
 struct Scanner<'a> {
     bytes: &'a [u8],
@@ -232,6 +266,8 @@ impl<'a> Scanner<'a> {
     fn string(&mut self) -> Result<(), Malformed> {
         self.at += 1;
         loop {
+            let rest = &self.bytes[self.at..];
+            self.at += rest.iter().position(|b| !PLAIN[usize::from(*b)]).unwrap_or(rest.len());
             match self.peek() {
                 None => return Err(self.fail("unterminated string")),
                 Some(b'"') => break,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::encode::{self, Member, Profile, children, natural, text};
+use super::encode::{self, Member, Profile, each_child, natural, plain, text};
 use super::hash::{Hash, LedgerId};
 
 /// What an entry records. The text forms are the format's own and never change.
@@ -263,7 +263,7 @@ impl<'a> RawHeader<'a> {
 
     /// A member of the body as it is spelled.
     pub fn body_member(&self, name: &str) -> Option<&'a [u8]> {
-        children(self.body).ok()?.into_iter().find(|m| m.key == name.as_bytes()).map(|m| m.value)
+        encode::member(self.body, name)
     }
 
     /// A text of the body.
@@ -386,6 +386,17 @@ impl Header {
     }
 }
 
+/// The type that a header's last bytes name, without a look at the rest: keys are sorted, so canonical form ends with type and version.
+/// `None`: not canonical, or no type of the format. What it says of bytes that were never checked is a guess.
+pub fn kind_at_the_end(header: &[u8]) -> Option<EntryType> {
+    let rest = header.strip_suffix(b"\",\"v\":1}")?;
+    let quote = rest.iter().rposition(|b| *b == b'"')?;
+    if !rest[..quote].ends_with(b",\"type\":") {
+        return None;
+    }
+    EntryType::from_name(std::str::from_utf8(&rest[quote + 1..]).ok()?)
+}
+
 /// Where a statement or its signature lies in the package; `None` for other parts.
 pub fn statement_path(seq: u64, kind: EntryType, part: &str) -> Option<String> {
     let kind = kind.statement_kind()?;
@@ -446,64 +457,80 @@ pub fn is_part_path(path: &str) -> bool {
 }
 
 fn check_tool(tool: &[u8]) -> Result<(), BadHeader> {
-    let members = children(tool)?;
-    let texts: Vec<_> = members.iter().map(|m| (m.key, text(m.value))).collect();
-    match texts.as_slice() {
-        [(b"name", Some(name)), (b"sha256", Some(digest)), (b"version", Some(version))]
-            if !name.is_empty() && !version.is_empty() && Hash::from_hex(digest).is_some() =>
-        {
-            Ok(())
-        }
-        _ => bad("tool is not {name, sha256, version}"),
-    }
+    let (mut members, mut held) = (0, 0);
+    each_child(tool, &mut |Member { key, value }| {
+        let good = match key {
+            b"name" | b"version" => value.first() == Some(&b'"') && value != b"\"\"",
+            b"sha256" => plain(value).and_then(Hash::from_hex).is_some(),
+            _ => false,
+        };
+        members += 1;
+        held += u32::from(good);
+    })?;
+    // Keys are unique: three good ones are all three.
+    if (members, held) == (3, 3) { Ok(()) } else { bad("tool is not {name, sha256, version}") }
 }
 
-fn read_parts(value: &[u8]) -> Result<Vec<Part>, BadHeader> {
-    if value.first() != Some(&b'[') || value == b"[]" {
+fn read_parts(list: &[u8]) -> Result<Vec<Part>, BadHeader> {
+    if list.first() != Some(&b'[') || list == b"[]" {
         return bad("parts is not a list with elements");
     }
     let mut parts: Vec<Part> = Vec::new();
-    for element in children(value)? {
-        if element.value.first() != Some(&b'{') {
-            return bad("a part is not an object");
+    let mut wrong = None;
+    each_child(list, &mut |element| {
+        if wrong.is_some() {
+            return;
         }
-        let (mut name, mut media, mut size, mut commit, mut path) = (None, None, None, None, None);
-        for member in children(element.value)? {
-            match member.key {
-                b"name" => name = text(member.value).filter(|name| is_part_name(name)),
-                b"media" => media = text(member.value).filter(|media| !media.is_empty()),
-                b"size" => size = natural(member.value),
-                b"commit" => commit = text(member.value).and_then(|hex| Hash::from_hex(&hex)),
-                b"path" => match text(member.value).filter(|path| is_part_path(path)) {
-                    None => return bad("a part's path is not one of the format's"),
-                    found => path = found,
-                },
-                _ => return bad("unknown key of a part"),
+        match read_part(element.value) {
+            Err(error) => wrong = Some(error),
+            Ok(part) => {
+                let same_path = |other: &Part| other.path.as_ref().zip(part.path.as_ref()).is_some_and(|(a, b)| a.eq_ignore_ascii_case(b));
+                if parts.iter().any(|other| other.name == part.name) {
+                    wrong = Some(BadHeader(format!("two parts named {}", part.name)));
+                } else if part.path.is_some() && parts.iter().any(same_path) {
+                    wrong = Some(BadHeader("two parts on one path".into()));
+                }
+                parts.push(part);
             }
         }
-        let (Some(name), Some(media), Some(size), Some(commit)) = (name, media, size, commit) else {
-            return bad("a part is not {name, media, size, commit, path}");
-        };
-        if parts.iter().any(|part| part.name == name) {
-            return bad(format!("two parts named {name}"));
-        }
-        if path.is_some() && parts.iter().any(|p| p.path.as_ref().zip(path.as_ref()).is_some_and(|(a, b)| a.eq_ignore_ascii_case(b))) {
-            return bad("two parts on one path");
-        }
-        parts.push(Part { name, media, size, commit, path });
-    }
-    Ok(parts)
+    })?;
+    wrong.map_or(Ok(parts), Err)
 }
 
-fn read_refs(value: &[u8], seq: u64) -> Result<Vec<u64>, BadHeader> {
-    if value.first() != Some(&b'[') || value == b"[]" {
+fn read_part(object: &[u8]) -> Result<Part, BadHeader> {
+    if object.first() != Some(&b'{') {
+        return bad("a part is not an object");
+    }
+    let (mut name, mut media, mut size, mut commit, mut path) = (None, None, None, None, None);
+    let mut wrong = None;
+    each_child(object, &mut |Member { key, value }| match key {
+        b"name" => name = plain(value).filter(|name| is_part_name(name)),
+        b"media" => media = text(value).filter(|media| !media.is_empty()),
+        b"size" => size = natural(value),
+        b"commit" => commit = plain(value).and_then(Hash::from_hex),
+        b"path" => match plain(value).filter(|path| is_part_path(path)) {
+            None => wrong = Some("a part's path is not one of the format's"),
+            found => path = found,
+        },
+        _ => wrong = Some("unknown key of a part"),
+    })?;
+    if let Some(wrong) = wrong {
+        return bad(wrong);
+    }
+    let (Some(name), Some(media), Some(size), Some(commit)) = (name, media, size, commit) else {
+        return bad("a part is not {name, media, size, commit, path}");
+    };
+    Ok(Part { name: name.to_owned(), media, size, commit, path: path.map(str::to_owned) })
+}
+
+fn read_refs(list: &[u8], seq: u64) -> Result<Vec<u64>, BadHeader> {
+    if list.first() != Some(&b'[') || list == b"[]" {
         return bad("refs is not a list with elements");
     }
-    children(value)?
-        .into_iter()
-        .map(|element| match natural(element.value).filter(|n| *n < seq) {
-            Some(n) => Ok(n),
-            None => bad("refs name earlier entries"),
-        })
-        .collect()
+    let (mut refs, mut held) = (Vec::new(), true);
+    each_child(list, &mut |element| match natural(element.value).filter(|n| *n < seq) {
+        Some(n) => refs.push(n),
+        None => held = false,
+    })?;
+    if held { Ok(refs) } else { bad("refs name earlier entries") }
 }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 
 use super::error::from_sqlite;
 use super::hash::{Commitment, Hash};
-use super::store::{PartDraft, PartSource, Store};
+use super::store::{Entry, PartDraft, PartSource, Store};
 use super::{Error, Fault, Result};
 
 /// Largest chunk, bytes.
@@ -79,6 +79,12 @@ impl Store {
         Ok(self.copy_part_up_to(seq, name, IN_MEMORY_MAX, &mut bytes)?.map(|_| bytes))
     }
 
+    /// A payload in memory, as [`Store::part`], of an entry that was read before.
+    pub fn part_of(&self, entry: &Entry, name: &str) -> Result<Option<Vec<u8>>> {
+        let mut bytes = Vec::new();
+        Ok(self.copy_part_of(entry, name, IN_MEMORY_MAX, &mut bytes)?.map(|_| bytes))
+    }
+
     /// Copies a payload out chunk by chunk and checks its commitment; the size in bytes, or `None` when it was erased.
     /// On an error what was copied so far must not be used.
     pub fn copy_part(&self, seq: u64, name: &str, to: &mut dyn Write) -> Result<Option<u64>> {
@@ -110,7 +116,11 @@ impl Store {
     }
 
     fn copy_part_up_to(&self, seq: u64, name: &str, most: u64, to: &mut dyn Write) -> Result<Option<u64>> {
-        let entry = self.entry(seq)?;
+        self.copy_part_of(&self.entry(seq)?, name, most, to)
+    }
+
+    fn copy_part_of(&self, entry: &Entry, name: &str, most: u64, to: &mut dyn Write) -> Result<Option<u64>> {
+        let seq = entry.seq;
         let Some(part) = entry.header.parts.iter().find(|part| part.name == name) else {
             return Err(Error::NoPart { seq, name: name.to_owned() });
         };
@@ -125,13 +135,14 @@ impl Store {
         let mut rows = statement.query(params![spool, CHUNK as i64]).map_err(sql)?;
         let mut wanted = 0i64;
         while let Some(row) = rows.next().map_err(sql)? {
-            let (n, bytes): (i64, Vec<u8>) = (row.get(0).map_err(sql)?, row.get(1).map_err(sql)?);
+            let n: i64 = row.get(0).map_err(sql)?;
+            let bytes = row.get_ref(1).and_then(|v| Ok(v.as_blob()?)).map_err(sql)?;
             if n != wanted || commitment.len() + bytes.len() as u64 > part.size {
                 return Err(edited(seq, name).into());
             }
             wanted += 1;
-            commitment.update(&bytes);
-            to.write_all(&bytes).map_err(|e| Error::Io { path: self.path().to_owned(), why: format!("copying {name}: {e}") })?;
+            commitment.update(bytes);
+            to.write_all(bytes).map_err(|e| Error::Io { path: self.path().to_owned(), why: format!("copying {name}: {e}") })?;
         }
         if commitment.len() != part.size || commitment.finish() != part.commit {
             return Err(edited(seq, name).into());

@@ -7,7 +7,7 @@ use rusqlite::params;
 
 use super::checkpoint::Checkpoint;
 use super::hash::{self, Hash};
-use super::header::Header;
+use super::header::{BadHeader, EntryType, Header, kind_at_the_end};
 use super::merkle;
 use super::parts::seq_column;
 use super::store::{Entry, Head, Store};
@@ -126,6 +126,52 @@ impl Store {
         Ok(())
     }
 
+    /// Feeds every stored row to `each` once its hash is checked, in stored order: its bytes are what was hashed, but nothing of them is
+    /// read. [`Store::read`] reads those that matter, so that looking for a run's entries among many costs a hash for each of the others.
+    pub fn walk_hashed(&self, mut each: impl FnMut(&Stored<'_>) -> Result<()>) -> Result<()> {
+        self.walk(|stored| {
+            self.hashed(stored)?;
+            each(stored)
+        })
+    }
+
+    /// Reads a row whose hash is checked.
+    pub fn read(&self, stored: &Stored<'_>) -> Result<Entry> {
+        let Stored { seq, header: bytes, prev, leaf } = *stored;
+        let header = Header::read(seq, bytes).map_err(|e| malformed(seq, &e))?;
+        Ok(Entry { seq, header_bytes: bytes.to_owned(), header, prev, leaf })
+    }
+
+    fn hashed(&self, stored: &Stored<'_>) -> Result<()> {
+        let seq = stored.seq;
+        match hash::leaf(self.ledger_id(), seq, &stored.prev, stored.header) == stored.leaf {
+            true => Ok(()),
+            false => Err(Fault::new(format!("EDITED({seq})"), format!("entry {seq} is not what was hashed")).into()),
+        }
+    }
+
+    /// The newest entry of a type.
+    pub fn newest(&self, kind: EntryType) -> Result<Option<Entry>> {
+        let sql = |e| self.sql(e);
+        let mut statement = self
+            .conn()
+            .prepare("SELECT seq, substr(header, -64) FROM entry WHERE length(header) <= 61440 ORDER BY seq DESC")
+            .map_err(sql)?;
+        let mut rows = statement.query([]).map_err(sql)?;
+        while let Some(row) = rows.next().map_err(sql)? {
+            let tail = row.get_ref(1).and_then(|v| Ok(v.as_blob()?)).map_err(sql)?;
+            if kind_at_the_end(tail) == Some(kind) {
+                let seq = row.get::<_, i64>(0).map_err(sql)?;
+                let entry = self.entry(u64::try_from(seq).unwrap_or(u64::MAX))?;
+                // What was seen before the hash was checked was a guess.
+                if entry.header.kind == kind {
+                    return Ok(Some(entry));
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// The root of the first `size` entries (1 ≤ size ≤ len): O(log n) by the derived nodes.
     pub fn root_at(&self, size: u64) -> Result<Hash> {
         if size == 0 || size > self.len()? {
@@ -233,13 +279,14 @@ impl Store {
     /// Checks one row by itself: its shape and its hash. Its place in the chain is [`Store::check_chain`]'s question.
     fn believe(&self, row: Row) -> Result<Entry> {
         let Row { seq, header: header_bytes, prev, leaf } = row;
-        let header =
-            Header::read(seq, &header_bytes).map_err(|e| Fault::new(format!("MALFORMED({seq})"), format!("header of entry {seq}: {e}")))?;
-        if hash::leaf(self.ledger_id(), seq, &prev, &header_bytes) != leaf {
-            return Err(Fault::new(format!("EDITED({seq})"), format!("entry {seq} is not what was hashed")).into());
-        }
+        let header = Header::read(seq, &header_bytes).map_err(|e| malformed(seq, &e))?;
+        self.hashed(&Stored { seq, header: &header_bytes, prev, leaf })?;
         Ok(Entry { seq, header_bytes, header, prev, leaf })
     }
+}
+
+fn malformed(seq: u64, why: &BadHeader) -> Fault {
+    Fault::new(format!("MALFORMED({seq})"), format!("header of entry {seq}: {why}"))
 }
 
 impl merkle::Ranges for Store {

@@ -81,9 +81,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
     let ran = ran.map_err(|why| CliError::setup(why).hint("the program is run without a shell; for a pipeline use: -- bash -c '…'"))?;
 
     let mut store = globals.open_ledger_for_writing()?;
-    let history = record::read::load(&store)?;
     let mut draft = Draft::new(EntryType::Note, super::globals::actor(args.actor.as_deref()));
-    draft.run = history.runs.last().filter(|run| run.closed.is_none() && run.decisions.is_empty()).map(|run| run.id.to_string());
+    draft.run = record::read::open(&store)?.map(|run| run.id.to_string());
     draft.task = Some(task.id.to_string());
     draft.body.insert("exit_code".into(), exit_code.map_or("none".to_owned(), |code| code.to_string()).into());
     draft.parts.push(PartDraft::bytes("command.txt", "text/plain", redactor.clean(&args.command.join(" ")) + "\n"));

@@ -28,9 +28,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         return Err(CliError::new(Exit::Usage, format!("the plan has no task {}", args.task)).hint("ledger plan lists them"));
     }
     let mut store = globals.open_ledger_for_writing()?;
-    let history = record::read::load(&store)?;
     let mut draft = Draft::new(EntryType::Note, super::globals::actor(args.actor.as_deref()));
-    draft.run = history.runs.last().filter(|run| run.closed.is_none() && run.decisions.is_empty()).map(|run| run.id.to_string());
+    draft.run = record::read::open(&store)?.map(|run| run.id.to_string());
     draft.task = Some(args.task.clone());
     for file in &args.files {
         let name = part_name(file)?;

@@ -181,6 +181,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// Whether it is neither closed nor decided: what is recorded now belongs to it.
+    pub fn is_open(&self) -> bool {
+        self.closed.is_none() && self.decisions.is_empty()
+    }
+
     /// What the verdict is made of.
     pub fn facts(&self) -> Facts {
         let mut facts = Facts { rollbacks: self.rollbacks.clone(), waivers: self.waivers.clone(), ..Facts::default() };

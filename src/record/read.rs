@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use memchr::memmem::Finder;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -14,6 +15,7 @@ use super::{
     Attempt, AttemptResult, AttestationRecord, DecisionRecord, EntryInfo, LogText, NoteRecord, PartInfo, ResultDocument, Run, SUITE_PART,
     SignerRecord, check_part_name,
 };
+use crate::chain::header::kind_at_the_end;
 use crate::chain::{Entry, EntryType, Fault, Result, Store};
 use crate::config::Config;
 use crate::domain::verdict::Waiver;
@@ -47,7 +49,7 @@ pub fn load(store: &Store) -> Result<History> {
 
 /// All runs as the first `size` entries tell them. Redactions count whenever they happened: the payload is gone.
 pub fn load_at(store: &Store, size: u64) -> Result<History> {
-    let scan = Scan::of(store, size)?;
+    let scan = Scan::of(store, size, None)?;
     let runs = scan.ids.iter().map(|id| build(store, &scan, id)).collect::<Result<_>>()?;
     Ok(History { ledger_id: store.ledger_id().to_hex(), size, head: scan.head, runs })
 }
@@ -55,14 +57,16 @@ pub fn load_at(store: &Store, size: u64) -> Result<History> {
 /// A run as the entries below its cut N tell it, as the newest of `runs`, after at most `earlier` of those opened before it.
 /// `None` when the ledger has no run of this name.
 pub fn at_cut(store: &Store, id: &RunId, earlier: usize) -> Result<Option<History>> {
-    let whole = Scan::of(store, store.len()?)?;
+    let opened = opened(store)?;
+    let Some(place) = opened.iter().position(|(known, _)| known == id) else { return Ok(None) };
+    let wanted: Vec<&str> = opened[place.saturating_sub(earlier)..=place].iter().map(|(id, _)| id.as_str()).collect();
+    let mut scan = Scan::of(store, store.len()?, Some(&wanted))?;
     let counts = |e: &&Entry| !outside_cut(e.header.kind);
-    let Some(last) = whole.of_run.get(id.as_str()).and_then(|entries| entries.iter().rfind(counts)) else { return Ok(None) };
-    let size = last.seq + 1;
-    let scan = Scan::of(store, size)?;
-    let Some(place) = scan.ids.iter().position(|known| known == id.as_str()) else { return Ok(None) };
-    let runs = scan.ids[place.saturating_sub(earlier)..=place].iter().map(|id| build(store, &scan, id)).collect::<Result<_>>()?;
-    Ok(Some(History { ledger_id: store.ledger_id().to_hex(), size, head: scan.head, runs }))
+    let Some(last) = scan.of_run.get(id.as_str()).and_then(|entries| entries.iter().rfind(counts)) else { return Ok(None) };
+    let (size, head) = (last.seq + 1, last.leaf.to_hex());
+    scan.cut(size);
+    let runs = scan.ids.iter().map(|id| build(store, &scan, id)).collect::<Result<_>>()?;
+    Ok(Some(History { ledger_id: store.ledger_id().to_hex(), size, head, runs }))
 }
 
 /// Entries that nothing signed covers: they do not move the cut.
@@ -77,25 +81,47 @@ pub fn run(store: &Store, id: &RunId) -> Result<Option<Run>> {
 
 /// One run as the first `size` entries tell it.
 pub fn run_at(store: &Store, id: &RunId, size: u64) -> Result<Option<Run>> {
-    let scan = Scan::of(store, size)?;
-    match scan.ids.iter().find(|known| *known == id.as_str()) {
+    let scan = Scan::of(store, size, Some(&[id.as_str()]))?;
+    match scan.ids.first() {
         Some(known) => build(store, &scan, known).map(Some),
         None => Ok(None),
     }
 }
 
+/// The runs with the entries that opened them, oldest first.
+pub fn opened(store: &Store) -> Result<Vec<(RunId, u64)>> {
+    let mut found = Vec::new();
+    store.walk_hashed(|stored| {
+        if matches!(kind_at_the_end(stored.header), Some(EntryType::RunOpened) | None) {
+            let header = store.read(stored)?.header;
+            if let (EntryType::RunOpened, Some(run)) = (header.kind, header.run) {
+                found.push((RunId::new(run), stored.seq));
+            }
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
 /// The names of the runs, oldest first.
 pub fn names(store: &Store) -> Result<Vec<RunId>> {
-    Ok(Scan::of(store, store.len()?)?.ids.into_iter().map(RunId::new).collect())
+    Ok(opened(store)?.into_iter().map(|(id, _)| id).collect())
 }
 
 /// The newest run, if there is one.
 pub fn latest(store: &Store) -> Result<Option<Run>> {
-    let scan = Scan::of(store, store.len()?)?;
-    scan.ids.last().map(|id| build(store, &scan, id)).transpose()
+    match store.newest(EntryType::RunOpened)?.and_then(|opened| opened.header.run) {
+        Some(id) => run(store, &RunId::new(id)),
+        None => Ok(None),
+    }
 }
 
-/// The headers, sorted by run.
+/// The newest run where it is open.
+pub fn open(store: &Store) -> Result<Option<Run>> {
+    Ok(latest(store)?.filter(Run::is_open))
+}
+
+/// The headers of the runs that are asked for, sorted by run. The other entries' hashes are checked and their headers passed over.
 struct Scan {
     /// In the order of `run.opened`.
     ids: Vec<String>,
@@ -107,39 +133,63 @@ struct Scan {
 }
 
 impl Scan {
-    fn of(store: &Store, size: u64) -> Result<Self> {
+    /// `wanted`: the runs whose entries are read; `None`: all.
+    fn of(store: &Store, size: u64, wanted: Option<&[&str]>) -> Result<Self> {
         let (mut ids, mut of_run, mut loose) = (Vec::new(), BTreeMap::<String, Vec<Entry>>::new(), Vec::new());
-        let (mut redacted, mut head) = (BTreeSet::new(), String::new());
-        for entry in store.entries(0..store.len()?) {
-            let entry = entry?;
+        let (mut redacted, mut head) = (BTreeSet::new(), None);
+        // A name needs no escape, so an entry of the run holds these very bytes; that another may hold them elsewhere costs a look, no more.
+        let spelled: Option<Vec<String>> = wanted.map(|ids| ids.iter().map(|id| format!("\"run\":\"{id}\"")).collect());
+        let finders: Option<Vec<Finder<'_>>> =
+            spelled.as_ref().map(|spelled| spelled.iter().map(|spelled| Finder::new(spelled.as_bytes())).collect());
+        let of_wanted = |header: &[u8]| finders.as_ref().is_none_or(|finders| finders.iter().any(|f| f.find(header).is_some()));
+        store.walk_hashed(|stored| {
+            let below = stored.seq < size;
+            if below {
+                head = Some(stored.leaf);
+            }
+            let matters = match kind_at_the_end(stored.header) {
+                Some(EntryType::PartRedacted) | None => true,
+                Some(EntryType::Attestation) => below,
+                Some(_) => below && of_wanted(stored.header),
+            };
+            if !matters {
+                return Ok(());
+            }
+            let entry = store.read(stored)?;
             let header = &entry.header;
             if header.kind == EntryType::PartRedacted
                 && let (Some(seq), Some(part)) = (header.body.get("seq").and_then(Value::as_u64), text(&header.body, "part"))
             {
                 redacted.insert((seq, part));
             }
-            if entry.seq >= size {
-                continue;
-            }
-            head = entry.leaf.to_hex();
             match &header.run {
-                Some(run) => {
+                _ if !below => {}
+                Some(run) if wanted.is_none_or(|wanted| wanted.contains(&run.as_str())) => {
                     if header.kind == EntryType::RunOpened {
                         ids.push(run.clone());
                     }
                     of_run.entry(run.clone()).or_default().push(entry);
                 }
                 None if header.kind == EntryType::Attestation => loose.push(entry),
-                None => {}
+                _ => {}
             }
+            Ok(())
+        })?;
+        Ok(Self { ids, of_run, loose, redacted, head: head.map(|leaf| leaf.to_hex()).unwrap_or_default() })
+    }
+
+    /// As if the ledger ended before entry `size`; redactions count all the same.
+    fn cut(&mut self, size: u64) {
+        for entries in self.of_run.values_mut() {
+            entries.retain(|entry| entry.seq < size);
         }
-        Ok(Self { ids, of_run, loose, redacted, head })
+        self.loose.retain(|entry| entry.seq < size);
     }
 
     /// The payload, or `None` when it was erased or the entry has no such part.
     fn payload(&self, store: &Store, entry: &Entry, name: &str) -> Result<Option<Vec<u8>>> {
         let there = entry.header.parts.iter().any(|p| p.name == name) && !self.redacted.contains(&(entry.seq, name.to_owned()));
-        if there { store.part(entry.seq, name) } else { Ok(None) }
+        if there { store.part_of(entry, name) } else { Ok(None) }
     }
 
     /// The payload as the document its writer wrote.

@@ -24,16 +24,15 @@ pub struct Opened {
 
 /// Goes on with the open run where the selection may and everything is the same; else opens a new one, closing the old.
 pub fn open(engine: &mut Engine<'_>, selection: &Selection) -> Result<Opened, RunError> {
-    let history = record::read::load(engine.store)?;
-    if let Some(first) = history.runs.first() {
-        same_target(&first.target, engine.target.identity())?;
-    }
+    let before = record::read::opened(engine.store)?;
+    on_its_target(engine, &before)?;
     let folder = engine.project.path(&engine.config.migrations.dir);
     let digest = digest::of_folder(&folder)?;
-    let interrupted = history.runs.last().map(interrupted).unwrap_or_default();
-    let open = history.runs.last().filter(|run| run.closed.is_none() && run.decisions.is_empty());
+    let latest = record::read::latest(engine.store)?;
+    let interrupted = latest.as_ref().map(interrupted).unwrap_or_default();
+    let open = latest.filter(Run::is_open);
     if selection.continues() {
-        if let Some(run) = open {
+        if let Some(run) = &open {
             unchanged(run, engine.config_bytes, &digest)?;
             return Ok(Opened { run: run.id.clone(), resumed: true, interrupted });
         }
@@ -41,10 +40,10 @@ pub fn open(engine: &mut Engine<'_>, selection: &Selection) -> Result<Opened, Ru
             return Err(RunError::Setup { what: "there is no open run to resume".into(), hint: "ledger run opens one".into() });
         }
     }
-    if let Some(run) = open {
+    if let Some(run) = &open {
         close(engine.store, engine.actor, run)?;
     }
-    let run = next_id(engine.environment, history.runs.iter().map(|run| run.id.as_str()));
+    let run = next_id(engine.environment, before.iter().map(|(id, _)| id.as_str()));
     let draft = opened(engine, &run, &digest);
     engine.store.append(draft)?;
     Ok(Opened { run, resumed: false, interrupted })
@@ -59,14 +58,19 @@ fn interrupted(run: &Run) -> Vec<(TaskId, u64)> {
 
 /// The latest run, open or not, or a new one: a rollback waits for nobody's paperwork.
 pub fn latest_or_new(engine: &mut Engine<'_>) -> Result<RunId, RunError> {
-    let history = record::read::load(engine.store)?;
-    if let Some(first) = history.runs.first() {
-        same_target(&first.target, engine.target.identity())?;
-    }
-    match history.runs.last() {
-        Some(run) => Ok(run.id.clone()),
+    let before = record::read::opened(engine.store)?;
+    on_its_target(engine, &before)?;
+    match before.into_iter().next_back() {
+        Some((run, _)) => Ok(run),
         None => open(engine, &Selection::All).map(|opened| opened.run),
     }
+}
+
+/// Refuses a ledger whose first run was on another target.
+fn on_its_target(engine: &Engine<'_>, runs: &[(RunId, u64)]) -> Result<(), RunError> {
+    let Some((_, seq)) = runs.first() else { return Ok(()) };
+    let target = engine.store.entry(*seq)?.header.target.map_or(Value::Null, Value::Object);
+    same_target(&target, engine.target.identity())
 }
 
 /// Refuses a ledger of another target.
