@@ -11,7 +11,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("config", &["domain"]),
         ("chain", &["domain"]),
         ("sign", &["domain", "chain"]),
-        ("record", &["chain", "config", "domain"]),
+        ("record", &["chain", "sign", "config", "domain"]),
         ("report", &["record", "config", "chain", "domain", "sign"]),
         ("package", &["chain", "sign", "record", "domain", "config"]),
         ("publish", &["report", "package", "sign", "record", "chain", "config", "domain"]),

@@ -11,7 +11,7 @@ use migration_ledger::publish::statements::{Accepted, By, attest, sign_off, waiv
 use migration_ledger::publish::{self, PublishError, decision};
 use migration_ledger::record::{self, ResultDocument, Run, check_part_name};
 use migration_ledger::report::checklist;
-use migration_ledger::sign::{AllowedSigners, Namespace, SigningKey};
+use migration_ledger::sign::{AllowedSigners, Namespace, SigningKey, Statement, sshsig};
 
 const PLAN: &str = r#"
 [plan]
@@ -52,6 +52,17 @@ approval = "cto"
 
 const NOW: &str = "2030-01-01T00:00:00Z";
 
+fn line(who: &str, roles: &str, seed: u8) -> String {
+    format!("{who} namespaces=\"{roles}\" ssh-ed25519 {}\n", SigningKey::from_seed([seed; 32]).public().to_base64())
+}
+
+/// Who may sign what, by the run's own copy and by the reader's.
+fn trusted() -> String {
+    line("cto@example.com", "signoff@ledger", 1)
+        + &line("dba@example.com", "task@ledger,waiver@ledger", 2)
+        + &line("lead@example.com", "attestation@ledger", 4)
+}
+
 struct World {
     dir: tempfile::TempDir,
     path: PathBuf,
@@ -63,6 +74,11 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::trusting(&trusted())
+    }
+
+    /// A run opened with this copy of allowed_signers.
+    fn trusting(signers: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("evidence/ledger.db");
         std::fs::create_dir(dir.path().join("evidence")).unwrap();
@@ -72,7 +88,10 @@ impl World {
         let mut draft = Draft::new(EntryType::RunOpened, "dba@example.com");
         draft.run = Some(id.to_string());
         draft.target = serde_json::json!({"system_identifier": "7", "database": "contracts_staging"}).as_object().cloned();
-        draft.parts = vec![PartDraft::bytes("ledger.toml", "application/toml", PLAN).at("trust/ledger.toml")];
+        draft.parts = vec![
+            PartDraft::bytes("ledger.toml", "application/toml", PLAN).at("trust/ledger.toml"),
+            PartDraft::bytes("allowed_signers.txt", "text/plain", signers).at("trust/allowed_signers.UNTRUSTED"),
+        ];
         store.append(draft).unwrap();
         Self { dir, path, store, id, cto: SigningKey::from_seed([1; 32]), dba: SigningKey::from_seed([2; 32]) }
     }
@@ -132,7 +151,14 @@ impl World {
 
     fn attest(&mut self) {
         let run = self.run();
-        attest(&mut self.store, &run, "window", &By { principal: "lead@example.com", key: &self.dba }, "Sunday 02:00").unwrap();
+        attest(
+            &mut self.store,
+            &run,
+            "window",
+            &By { principal: "lead@example.com", key: &SigningKey::from_seed([4; 32]) },
+            "Sunday 02:00",
+        )
+        .unwrap();
     }
 
     fn sign(&mut self, go: bool) -> Result<u64, PublishError> {
@@ -141,10 +167,7 @@ impl World {
     }
 
     fn signers(&self) -> AllowedSigners {
-        let line =
-            |who: &str, role: &str, key: &SigningKey| format!("{who} namespaces=\"{role}\" ssh-ed25519 {}\n", key.public().to_base64());
-        let text = line("cto@example.com", "signoff@ledger", &self.cto) + &line("dba@example.com", "task@ledger,waiver@ledger", &self.dba);
-        AllowedSigners::parse(text.as_bytes()).unwrap()
+        AllowedSigners::parse(trusted().as_bytes()).unwrap()
     }
 
     /// The sign-off's word and the decision.
@@ -152,6 +175,7 @@ impl World {
         let run = self.run();
         let state = decision::state(&self.store, &run, &self.signers(), NOW).unwrap();
         let judgement = run.judgement();
+        let run = decision::trusted(&self.store, &run, &self.signers()).unwrap();
         let list = checklist::checklist(&run, &judgement, Some(state.clone()));
         (state.word, checklist::decision(&judgement, &list))
     }
@@ -267,6 +291,96 @@ fn what_a_task_measures_or_a_signature_answers_cannot_be_attested() {
     }
 }
 
+/// A statement's entry as anybody who can write to the ledger could append it: signed with any key, in anybody's name.
+fn forged(world: &mut World, kind: EntryType, role: Namespace, by: &str, key: &SigningKey, fields: &[(&str, &str)]) {
+    let checkpoint = world.store.checkpoint(world.store.len().unwrap()).unwrap();
+    let word = role.as_str().trim_end_matches("@ledger");
+    let mut statement = Statement::over(word, &checkpoint, Some(world.id.as_str()), by, "trust me");
+    for (field, value) in fields {
+        statement = statement.with(field, *value);
+    }
+    let bytes = statement.to_bytes().unwrap();
+    let signature = sshsig::sign(key, role, &bytes);
+    let mut draft = Draft::new(kind, by);
+    draft.run = Some(world.id.to_string());
+    draft.parts = vec![
+        PartDraft::bytes("statement.json", "application/json", bytes),
+        PartDraft::bytes("statement.sig", "text/plain", signature.into_bytes()),
+    ];
+    world.store.append(draft).unwrap();
+}
+
+#[test]
+fn a_waiver_counts_only_when_one_who_may_has_signed_it() {
+    let finding = [("check", "looks-right"), ("subject", "b"), ("until", "2099-01-01")];
+    for (by, seed, why) in [
+        ("mallory@example.com", 66, "UNTRUSTED-KEY"),
+        ("dba@example.com", 66, "UNTRUSTED-KEY"),
+        ("cto@example.com", 1, "WRONG-ROLE(cto@example.com)"),
+        ("cto@example.com", 2, "dba@example.com signed in the name of cto@example.com"),
+    ] {
+        let mut world = World::new();
+        world.task("T-1", &["b"]);
+        world.task("T-2", &[]);
+        forged(&mut world, EntryType::Waiver, Namespace::Waiver, by, &SigningKey::from_seed([seed; 32]), &finding);
+        let run = world.run();
+        assert_eq!((run.judgement().verdict, run.waivers.len()), (Verdict::NoGo, 0), "{by} with key {seed}");
+        assert_eq!(run.refused[0].why, why);
+        let report = publish::render(&world.store, &world.id).unwrap().report;
+        assert_eq!(report.deviations[0].used, format!("no: {why}"));
+        assert!(report.why_not.iter().any(|row| row.subject == "b"), "the finding is hidden by a waiver that does not count");
+        assert!(matches!(world.sign(true).unwrap_err(), PublishError::NotGo { .. }));
+    }
+    // The same statement by one who may.
+    let mut world = World::new();
+    world.task("T-1", &["b"]);
+    world.task("T-2", &[]);
+    forged(&mut world, EntryType::Waiver, Namespace::Waiver, "dba@example.com", &SigningKey::from_seed([2; 32]), &finding);
+    let run = world.run();
+    assert_eq!(run.judgement().verdict, Verdict::GoWithDeviations);
+    // A reader who does not trust that key decides otherwise, over the same verdict.
+    let cto = AllowedSigners::parse(line("cto@example.com", "signoff@ledger", 1).as_bytes()).unwrap();
+    assert_eq!(decision::doubted_waivers(&world.store, &run, &world.signers()).unwrap(), Vec::<String>::new());
+    let doubted = decision::doubted_waivers(&world.store, &run, &cto).unwrap();
+    assert!(doubted.len() == 1 && doubted[0].contains("not counted, UNTRUSTED-KEY"), "{doubted:?}");
+}
+
+#[test]
+fn a_waiver_that_the_run_would_never_count_is_not_appended() {
+    let mut world = World::new();
+    world.task("T-1", &["b"]);
+    let (run, size) = (world.run(), world.store.len().unwrap());
+    let finding = Accepted { check: "looks-right", subject: "b", until: "2099-01-01" };
+    let by = By { principal: "new@example.com", key: &SigningKey::from_seed([9; 32]) };
+    let error = waive(&mut world.store, &run, &finding, &by, "known").unwrap_err();
+    assert!(
+        matches!(&error, PublishError::Refused { what, hint } if what.contains("was opened with") && hint.contains("ledger run")),
+        "{error:?}"
+    );
+    assert_eq!(world.store.len().unwrap(), size);
+}
+
+#[test]
+fn an_attestation_counts_only_when_one_who_may_has_signed_it() {
+    let mut world = good();
+    let mallory = SigningKey::from_seed([66; 32]);
+    for by in ["mallory@example.com", "lead@example.com"] {
+        forged(&mut world, EntryType::Attestation, Namespace::Attestation, by, &mallory, &[("item", "window")]);
+    }
+    world.sign(true).unwrap();
+    assert_eq!(world.decided(), ("APPROVED".into(), Verdict::Undecided));
+    let report = publish::render(&world.store, &world.id).unwrap();
+    let text = report.files.iter().find(|(name, _)| name.ends_with("REPORT.md")).map(|(_, b)| String::from_utf8_lossy(b).into_owned());
+    assert!(!text.as_deref().unwrap_or_default().contains("ATTESTED"), "{text:?}");
+    world.attest();
+    assert_eq!(world.decided(), ("APPROVED".into(), Verdict::Go));
+    // By the reader's file alone: one that knows no attestors leaves the item open, whatever the run's own copy says.
+    let cto = AllowedSigners::parse(line("cto@example.com", "signoff@ledger", 1).as_bytes()).unwrap();
+    let run = decision::trusted(&world.store, &world.run(), &cto).unwrap();
+    assert_eq!(run.doubted("window").map(|(_, why)| why), Some("UNTRUSTED-KEY"));
+    assert!(run.attested("window").is_none() && world.run().attested("window").is_some());
+}
+
 /// Every state of the decision, from one world each.
 #[test]
 fn the_decision_names_what_is_open() {
@@ -338,7 +452,7 @@ fn a_package_is_verified_and_packing_again_changes_nothing() {
     let line =
         |who: &str, roles: &str, key: &SigningKey| format!("{who} namespaces=\"{roles}\" ssh-ed25519 {}\n", key.public().to_base64());
     let signers = line("cto@example.com", "signoff@ledger", &world.cto)
-        + &line("lead@example.com", "attestation@ledger", &world.dba)
+        + &line("lead@example.com", "attestation@ledger", &SigningKey::from_seed([4; 32]))
         + &line("ops@example.com", "checkpoint@ledger,package@ledger", &ops);
     let options = Options { signers: Some(AllowedSigners::parse(signers.as_bytes()).unwrap()), ..Options::default() };
     let verified = verify(&packed.written.zip, &options).unwrap();
@@ -411,15 +525,18 @@ fn redacted_evidence_is_unknown() {
 /// The commands themselves, on one project: what they answer and how they end.
 #[test]
 fn the_commands_end_with_what_the_decision_is() {
-    let mut world = World::new();
+    let (keys, mut signers) = (tempfile::tempdir().unwrap(), String::new());
+    for (who, roles) in [("cto@example.com", "signoff@ledger"), ("lead@example.com", "attestation@ledger,waiver@ledger")] {
+        let key = migration_ledger::sign::generate(&keys.path().join(who), who).unwrap();
+        signers += &format!("{who} namespaces=\"{roles}\" ssh-ed25519 {}\n", key.public().to_base64());
+    }
+    let mut world = World::trusting(&signers);
     world.task("T-1", &["b"]);
     world.task("T-2", &[]);
     let (root, store) = (world.dir.path().to_owned(), world.store);
     store.close().unwrap();
-    let mut signers = String::new();
-    for (who, roles) in [("cto@example.com", "signoff@ledger"), ("lead@example.com", "attestation@ledger,waiver@ledger")] {
-        let key = migration_ledger::sign::generate(&root.join(who), who).unwrap();
-        signers += &format!("{who} namespaces=\"{roles}\" ssh-ed25519 {}\n", key.public().to_base64());
+    for who in ["cto@example.com", "lead@example.com"] {
+        std::fs::copy(keys.path().join(who), root.join(who)).unwrap();
     }
     std::fs::write(root.join("allowed_signers"), signers).unwrap();
     std::fs::write(root.join("why.txt"), "agreed in the meeting\n").unwrap();

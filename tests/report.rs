@@ -157,6 +157,7 @@ fn hostile_run() -> Run {
         item: "review-plan".into(),
         by: HOSTILE.into(),
         statement: HOSTILE.into(),
+        doubt: None,
     });
     run.notes.push(NoteRecord { seq: 2, ts: "t".into(), by: HOSTILE.into(), task: None, suite: None, parts: Vec::new() });
     run.waivers.push(migration_ledger::domain::verdict::Waiver {

@@ -6,7 +6,7 @@ use super::ui::Tone;
 use super::{CliError, Exit, Globals, MessageFormat, Ui};
 use crate::domain::verdict::Verdict;
 use crate::publish::decision;
-use crate::record::{self, Run};
+use crate::record::{self, RefusedWaiver, Run};
 use crate::report::checklist::{self, Checklist};
 use crate::report::format::{Mark, visible};
 use crate::sign::AllowedSigners;
@@ -37,13 +37,15 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         false => super::signing::trusted(globals, args.allowed_signers.as_deref())?,
     };
     let state = decision::state(&store, &run, &signers, &super::signing::now())?;
+    let run = decision::trusted(&store, &run, &signers)?;
     let judgement = run.judgement();
-    let list = checklist::checklist(&run, &judgement, Some(state));
+    let mut list = checklist::checklist(&run, &judgement, Some(state));
+    list.open.extend(decision::doubted_waivers(&store, &run, &signers)?);
     let decided = checklist::decision(&judgement, &list);
     match ui.format {
         MessageFormat::Json => ui.json(&serde_json::json!({
             "schema": "ledger.go-no-go/1", "run": id.to_string(), "decision": decided, "verdict": judgement.verdict,
-            "reason": judgement.reason, "checklist": list, "trusted_keys": signers.signers().len(),
+            "reason": judgement.reason, "checklist": list, "trusted_keys": signers.signers().len(), "waivers_refused": run.refused.iter().map(refused).collect::<Vec<_>>(),
         }))?,
         MessageFormat::Human => print(&ui, &run, decided, &judgement.reason, judgement.verdict, &list, missing),
     }
@@ -69,10 +71,19 @@ fn print(ui: &Ui, run: &Run, decided: Verdict, reason: &str, verdict: Verdict, l
     for line in list.sign_off.iter().flat_map(|s| &s.by) {
         ui.answer(format!("          {}", visible(line, false)));
     }
+    for waiver in &run.refused {
+        ui.answer(format!("  Waiver  {}", visible(&refused(waiver), false)));
+    }
     if no_keys {
         ui.answer("          no allowed_signers beside ledger.toml: no signature can be trusted");
     }
     ui.answer(format!("Decision  {}", ui.out(&format!("{decided}{}", because(decided, verdict, list)), of(decided))));
+}
+
+/// A waiver that does not count, in one line.
+fn refused(refused: &RefusedWaiver) -> String {
+    let waiver = &refused.waiver;
+    format!("{} on {} by {}: not counted, {} (entry {})", waiver.check, waiver.subject, waiver.by, refused.why, waiver.seq)
 }
 
 /// What keeps the decision from GO, in a few words.

@@ -9,12 +9,12 @@ use chrono::Duration;
 
 use super::Result;
 use crate::chain::{Hash, Signed, Store, hash};
+use crate::record::trust::{self, Carried};
 use crate::record::{DecisionRecord, Run};
 use crate::report::checklist::SignOffState;
 use crate::report::format;
 use crate::sign::decision::{Decision, Policy, Signoff, Workers, evaluate};
-use crate::sign::signers::Standing;
-use crate::sign::{AllowedSigners, Namespace, Statement, sshsig};
+use crate::sign::{AllowedSigners, sshsig};
 
 /// Weighs the run's decisions. `at` (`YYYY-MM-DDTHH:MM:SSZ`) is when keys must be valid.
 pub fn state(store: &Store, run: &Run, signers: &AllowedSigners, at: &str) -> Result<SignOffState> {
@@ -43,6 +43,41 @@ pub fn state(store: &Store, run: &Run, signers: &AllowedSigners, at: &str) -> Re
     })
 }
 
+/// The run as the reader's own file sees it: attestations that it does not trust are doubted, those that it does are not, whatever
+/// the run's own copy says. Keys must have been valid at their entry's time. The verdict is not touched.
+pub fn trusted(store: &Store, run: &Run, signers: &AllowedSigners) -> Result<Run> {
+    let mut seen = run.clone();
+    for attestation in &mut seen.attestations {
+        attestation.doubt = doubt(store, run, "attestation", attestation.seq, &attestation.ts, signers)?;
+    }
+    Ok(seen)
+}
+
+/// The waivers that made the verdict a deviation and that the reader's own file does not trust, one line each.
+pub fn doubted_waivers(store: &Store, run: &Run, signers: &AllowedSigners) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for waiver in run.judgement().deviations {
+        let ts = run.entries.iter().find(|e| e.seq == waiver.seq).map(|e| e.ts.clone()).unwrap_or_default();
+        if let Some(why) = doubt(store, run, "waiver", waiver.seq, &ts, signers)? {
+            lines.push(format!(
+                "waiver of {} on {} by {} not counted, {why} (entry {})",
+                waiver.check, waiver.subject, waiver.by, waiver.seq
+            ));
+        }
+    }
+    Ok(lines)
+}
+
+fn doubt(store: &Store, run: &Run, kind: &str, seq: u64, at: &str, signers: &AllowedSigners) -> Result<Option<String>> {
+    let there = |name: &str| run.parts.iter().any(|p| p.seq == seq && p.name == name && !p.redacted);
+    let part = |name: &str| if there(name) { store.part(seq, name) } else { Ok(None) };
+    let (Some(statement), Some(signature)) = (part("statement.json")?, part("statement.sig")?) else {
+        return Ok(Some("its statement or its signature is gone".into()));
+    };
+    let carried = Carried { seq, kind, run: run.id.as_str(), statement: &statement, signature: &signature };
+    Ok(trust::weigh(store, &carried, signers, at)?.err())
+}
+
 /// The decision as `sign` weighs it, or why it does not count.
 fn counted(
     store: &Store,
@@ -51,44 +86,33 @@ fn counted(
     signers: &AllowedSigners,
     at: &str,
 ) -> Result<std::result::Result<Signoff, String>> {
-    let key = match sshsig::verify(&decision.signature, Namespace::Signoff, &decision.statement) {
-        Ok(key) => key,
-        Err(error) => return Ok(Err(error.to_string())),
+    let carried = Carried {
+        seq: decision.seq,
+        kind: "signoff",
+        run: run.id.as_str(),
+        statement: &decision.statement,
+        signature: &decision.signature,
     };
-    let principal = match signers.standing(&key, Namespace::Signoff, at) {
-        Standing::Holds(signer) => signer.principal.clone(),
-        Standing::WrongRole(signer) => return Ok(Err(format!("WRONG-ROLE({})", signer.principal))),
-        Standing::Expired(signer) => return Ok(Err(format!("KEY-EXPIRED({})", signer.principal))),
-        Standing::Unknown => return Ok(Err("UNTRUSTED-KEY".into())),
-    };
-    let statement = match Statement::parse(&decision.statement) {
-        Ok(statement) => statement,
-        Err(error) => return Ok(Err(error.to_string())),
+    let (statement, key) = match trust::weigh(store, &carried, signers, at)? {
+        Ok(weighed) => weighed,
+        Err(why) => return Ok(Err(why)),
     };
     let go = match statement.text("decision") {
         Some("go") => true,
         Some("no-go") => false,
         _ => return Ok(Err("it decides neither go nor no-go".into())),
     };
-    if statement.kind != "signoff" {
-        return Ok(Err("WRONG-TYPE".into()));
-    }
-    if statement.principal != principal {
-        return Ok(Err(format!("{} signed in the name of {}", principal, statement.principal)));
-    }
-    if statement.ledger_id != store.ledger_id() || statement.run.as_deref() != Some(run.id.as_str()) {
-        return Ok(Err("WRONG-LEDGER".into()));
-    }
-    if statement.size == 0 || statement.size > decision.seq {
-        return Ok(Err("it is over a checkpoint that did not exist".into()));
-    }
-    if hash::sha256(store.checkpoint_text(statement.size)?.as_bytes()) != statement.checkpoint {
-        return Ok(Err("it is over another checkpoint".into()));
-    }
     if published(store, run, statement.size)? != statement.subjects.iter().cloned().collect() {
         return Ok(Err("REPORT-MISMATCH".into()));
     }
-    Ok(Ok(Signoff { seq: decision.seq, principal, key, go, size: statement.size, valid_until: too_old(run, decision) }))
+    Ok(Ok(Signoff {
+        seq: decision.seq,
+        principal: statement.principal,
+        key,
+        go,
+        size: statement.size,
+        valid_until: too_old(run, decision),
+    }))
 }
 
 /// The report files published for a size: package path and digest.

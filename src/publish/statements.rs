@@ -108,6 +108,14 @@ pub fn waive(store: &mut Store, run: &Run, finding: &Accepted<'_>, by: &By<'_>, 
             "ledger report shows it with its task",
         ));
     }
+    // The verdict weighs waivers by the run's own copy of allowed_signers: one that it does not know would never count.
+    by.holds(&run.trust, Namespace::Waiver, &chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ").to_string()).map_err(|error| match error {
+        PublishError::Refused { what, .. } => PublishError::refused(
+            format!("in the allowed_signers that run {} was opened with, {what}", run.id),
+            "a run's verdict counts waivers by the file it was opened with: mend allowed_signers, then ledger run opens a new run",
+        ),
+        other => other,
+    })?;
     let statement = statement(store, "waiver", run, by, reason)?
         .with("check", finding.check)
         .with("subject", finding.subject)

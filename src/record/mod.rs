@@ -4,6 +4,7 @@
 //! `chain` knows bytes, `domain` knows meaning; this module joins them and nothing else.
 
 pub mod read;
+pub mod trust;
 
 pub use read::{History, load};
 
@@ -13,6 +14,7 @@ use crate::config::Config;
 use crate::domain::product::NotedSuite;
 use crate::domain::verdict::{CheckResult, Facts, Waiver};
 use crate::domain::{Evidence, Outcome, Product, RunId, TaskId};
+use crate::sign::AllowedSigners;
 
 /// The part `result.json` of a `task.result`: what the step found, as a whole. The evidence itself is in `check-<code>.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,6 +110,16 @@ pub struct AttestationRecord {
     pub item: String,
     pub by: String,
     pub statement: String,
+    /// Why it does not count: what is wrong with its signature, or with who signed. `None`: it counts.
+    pub doubt: Option<String>,
+}
+
+/// A waiver that does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedWaiver {
+    pub waiver: Waiver,
+    /// What is wrong with its signature, or with who signed.
+    pub why: String,
 }
 
 /// A signed (or refused) decision over a checkpoint.
@@ -157,7 +169,10 @@ pub struct Run {
     /// Version and digest of the tool that opened the run.
     pub tool: serde_json::Value,
     pub attempts: Vec<Attempt>,
+    /// Those whose signature holds, by a key that the run's own allowed_signers gives the role.
     pub waivers: Vec<Waiver>,
+    /// The others: shown, never weighed.
+    pub refused: Vec<RefusedWaiver>,
     pub attestations: Vec<AttestationRecord>,
     pub decisions: Vec<DecisionRecord>,
     pub notes: Vec<NoteRecord>,
@@ -166,6 +181,8 @@ pub struct Run {
     pub entries: Vec<EntryInfo>,
     /// Who may sign what, as `run.opened` carries it.
     pub signers: Vec<SignerRecord>,
+    /// The same file as signatures are weighed by: empty where it is missing or malformed, so that nobody's statement counts.
+    pub trust: AllowedSigners,
     /// Entries of finished rollbacks of the target.
     pub rollbacks: Vec<u64>,
     /// `published` entries: (entry, N, root hex).
@@ -207,6 +224,16 @@ impl Run {
             }
         }
         facts
+    }
+
+    /// The latest attestation of an item that counts.
+    pub fn attested(&self, item: &str) -> Option<&AttestationRecord> {
+        self.attestations.iter().rev().find(|a| a.item == item && a.doubt.is_none())
+    }
+
+    /// The latest attestation of an item that does not count, and why.
+    pub fn doubted(&self, item: &str) -> Option<(&AttestationRecord, &str)> {
+        self.attestations.iter().rev().filter(|a| a.item == item).find_map(|a| a.doubt.as_deref().map(|why| (a, why)))
     }
 
     /// The deciding attempt of a task: its latest finished one.

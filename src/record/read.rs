@@ -12,14 +12,15 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Attempt, AttemptResult, AttestationRecord, DecisionRecord, EntryInfo, LogText, NoteRecord, PartInfo, ResultDocument, Run, SUITE_PART,
-    SignerRecord, check_part_name,
+    Attempt, AttemptResult, AttestationRecord, DecisionRecord, EntryInfo, LogText, NoteRecord, PartInfo, RefusedWaiver, ResultDocument,
+    Run, SUITE_PART, SignerRecord, check_part_name, trust,
 };
 use crate::chain::header::kind_at_the_end;
 use crate::chain::{Entry, EntryType, Fault, Result, Store};
 use crate::config::Config;
 use crate::domain::verdict::Waiver;
 use crate::domain::{CheckOutcome, Evidence, Outcome, RunId, TaskId};
+use crate::sign::AllowedSigners;
 
 /// The task under which rollbacks of the target are recorded.
 pub const ROLLBACK: &str = "ROLLBACK";
@@ -219,7 +220,7 @@ fn build(store: &Store, scan: &Scan, id: &str) -> Result<Run> {
         return Err(malformed(opened.seq, CONFIG_PART, &"the plan is not there"));
     };
     let config = Config::parse(&config_bytes, std::path::Path::new(CONFIG_PART)).map_err(|e| malformed(opened.seq, CONFIG_PART, &e))?;
-    let signers = scan.payload(store, opened, SIGNERS_PART)?.map(|bytes| signers(&bytes)).unwrap_or_default();
+    let signers_bytes = scan.payload(store, opened, SIGNERS_PART)?.unwrap_or_default();
     let header = &opened.header;
     let mut run = Run {
         id: RunId::new(id),
@@ -235,12 +236,15 @@ fn build(store: &Store, scan: &Scan, id: &str) -> Result<Run> {
         tool: serde_json::json!({"name": header.tool.name, "version": header.tool.version, "sha256": header.tool.sha256}),
         attempts: Vec::new(),
         waivers: Vec::new(),
+        refused: Vec::new(),
         attestations: Vec::new(),
         decisions: Vec::new(),
         notes: Vec::new(),
         parts: Vec::new(),
         entries: Vec::new(),
-        signers,
+        signers: signers(&signers_bytes),
+        // A file of another form gives nobody a role; what it would have given is refused with UNTRUSTED-KEY.
+        trust: AllowedSigners::parse(&signers_bytes).unwrap_or_default(),
         rollbacks: Vec::new(),
         published: Vec::new(),
         closed: None,
@@ -253,7 +257,8 @@ fn build(store: &Store, scan: &Scan, id: &str) -> Result<Run> {
     }
     for entry in &scan.loose {
         if let Some(statement) = statement(store, scan, entry)?.filter(|s| s.text("run").as_deref() == Some(id)) {
-            run.attestations.push(statement.attestation(entry));
+            let doubt = doubt(store, scan, entry, &run, "attestation", &statement)?;
+            run.attestations.push(statement.attestation(entry, doubt));
             list(scan, entry, &mut run);
         }
     }
@@ -315,19 +320,24 @@ fn read_entry(store: &Store, scan: &Scan, entry: &Entry, run: &mut Run) -> Resul
         EntryType::TaskResult => result(store, scan, entry, run)?,
         EntryType::Attestation => {
             if let Some(statement) = statement(store, scan, entry)? {
-                run.attestations.push(statement.attestation(entry));
+                let doubt = doubt(store, scan, entry, run, "attestation", &statement)?;
+                run.attestations.push(statement.attestation(entry, doubt));
             }
         }
         EntryType::Waiver => {
             if let Some(statement) = statement(store, scan, entry)? {
-                run.waivers.push(Waiver {
+                let waiver = Waiver {
                     check: statement.text("check").unwrap_or_default().as_str().into(),
                     subject: statement.text("subject").unwrap_or_default(),
                     until: statement.text("until").unwrap_or_default(),
                     by: statement.text("principal").unwrap_or_default(),
                     reason: statement.text("reason").unwrap_or_default(),
                     seq: entry.seq,
-                });
+                };
+                match doubt(store, scan, entry, run, "waiver", &statement)? {
+                    None => run.waivers.push(waiver),
+                    Some(why) => run.refused.push(RefusedWaiver { waiver, why }),
+                }
             }
         }
         EntryType::Decision => {
@@ -406,7 +416,7 @@ fn result(store: &Store, scan: &Scan, entry: &Entry, run: &mut Run) -> Result<()
     Ok(())
 }
 
-/// What a person signed: the predicate of an in-toto statement. Its signature is `verify`'s question, not the reader's.
+/// What a person signed: the predicate of an in-toto statement.
 struct Statement {
     predicate: Value,
     bytes: Vec<u8>,
@@ -417,15 +427,23 @@ impl Statement {
         self.predicate.get(key).and_then(Value::as_str).map(str::to_owned)
     }
 
-    fn attestation(&self, entry: &Entry) -> AttestationRecord {
+    fn attestation(&self, entry: &Entry, doubt: Option<String>) -> AttestationRecord {
         AttestationRecord {
             seq: entry.seq,
             ts: entry.header.ts.clone(),
             item: self.text("item").unwrap_or_default(),
             by: self.text("principal").unwrap_or_default(),
             statement: self.text("reason").unwrap_or_default(),
+            doubt,
         }
     }
+}
+
+/// Why a statement does not count by the run's own allowed_signers at its entry's time; `None` when it does.
+fn doubt(store: &Store, scan: &Scan, entry: &Entry, run: &Run, kind: &str, statement: &Statement) -> Result<Option<String>> {
+    let Some(signature) = scan.payload(store, entry, "statement.sig")? else { return Ok(Some("its signature is gone".into())) };
+    let carried = trust::Carried { seq: entry.seq, kind, run: run.id.as_str(), statement: &statement.bytes, signature: &signature };
+    Ok(trust::weigh(store, &carried, &run.trust, &entry.header.ts)?.err())
 }
 
 fn statement(store: &Store, scan: &Scan, entry: &Entry) -> Result<Option<Statement>> {

@@ -136,9 +136,13 @@ fn measured(judgement: &Judgement, wanted: &Attestation) -> (Mark, String, Optio
 }
 
 fn attested(run: &Run, wanted: &Attestation) -> (Mark, String, Option<u64>) {
-    match run.attestations.iter().rev().find(|a| a.item == wanted.id) {
-        Some(a) => (Mark::ATTESTED, format!("by {}, {}: {}", a.by, format::time(&a.ts), a.statement.trim()), Some(a.seq)),
-        None => (Mark::OPEN, format!("ledger attest {}", wanted.id), None),
+    match (run.attested(&wanted.id), run.doubted(&wanted.id)) {
+        (Some(a), _) => (Mark::ATTESTED, format!("by {}, {}: {}", a.by, format::time(&a.ts), a.statement.trim()), Some(a.seq)),
+        (None, Some((a, why))) => {
+            let text = format!("by {}, {}: not counted, {why}; ledger attest {}", a.by, format::time(&a.ts), wanted.id);
+            (Mark::OPEN, text, Some(a.seq))
+        }
+        (None, None) => (Mark::OPEN, format!("ledger attest {}", wanted.id), None),
     }
 }
 

@@ -97,9 +97,10 @@ fn measured(run: &Run, rule: &GateRule, outcome: &Outcome) -> String {
 /// Rules that belong to the decision: shown with where they stand, never counted for the verdict.
 fn unmeasured(run: &Run, rule: &GateRule) -> (String, Mark, Option<u64>) {
     if let Some(item) = &rule.attested {
-        return match run.attestations.iter().rev().find(|a| &a.item == item) {
-            Some(a) => (format!("by {}, {}", a.by, format::time(&a.ts)), Mark::ATTESTED, Some(a.seq)),
-            None => ("not attested; counts for the decision".into(), Mark::OPEN, None),
+        return match (run.attested(item), run.doubted(item)) {
+            (Some(a), _) => (format!("by {}, {}", a.by, format::time(&a.ts)), Mark::ATTESTED, Some(a.seq)),
+            (None, Some((a, why))) => (format!("by {}: not counted, {why}", a.by), Mark::OPEN, Some(a.seq)),
+            (None, None) => ("not attested; counts for the decision".into(), Mark::OPEN, None),
         };
     }
     ("given over this report, so it cannot stand in it; ledger go-no-go shows it".into(), Mark::OPEN, None)

@@ -12,7 +12,7 @@ use super::rollback::{self, RollbackView};
 use super::{gates, risks, summary, tasks};
 use crate::domain::plan::StepKind;
 use crate::domain::product::Product;
-use crate::domain::verdict::{Judgement, Verdict};
+use crate::domain::verdict::{Judgement, Verdict, Waiver};
 use crate::domain::{CheckOutcome, Outcome};
 use crate::record::Run;
 
@@ -132,8 +132,8 @@ pub struct Deviation {
     pub until: String,
     pub reason: String,
     pub seq: u64,
-    /// Whether it counts: not expired, and it covers a finding of the deciding attempt.
-    pub used: bool,
+    /// `yes`, or `no: …`: expired, no such finding of the deciding attempt, or not signed by one who may.
+    pub used: String,
 }
 
 /// An entry in the index, with the files of the package it carries.
@@ -406,18 +406,23 @@ fn why_not(run: &Run, judgement: &Judgement) -> Vec<WhyNot> {
 }
 
 fn deviations(run: &Run, judgement: &Judgement) -> Vec<Deviation> {
-    run.waivers
-        .iter()
-        .map(|waiver| Deviation {
-            check: waiver.check.to_string(),
-            subject: waiver.subject.clone(),
-            by: waiver.by.clone(),
-            until: waiver.until.clone(),
-            reason: waiver.reason.clone(),
-            seq: waiver.seq,
-            used: judgement.deviations.iter().any(|w| w.seq == waiver.seq),
-        })
-        .collect()
+    let view = |waiver: &Waiver, used: String| Deviation {
+        check: waiver.check.to_string(),
+        subject: waiver.subject.clone(),
+        by: waiver.by.clone(),
+        until: waiver.until.clone(),
+        reason: waiver.reason.clone(),
+        seq: waiver.seq,
+        used,
+    };
+    let counted = run.waivers.iter().map(|waiver| {
+        let used = judgement.deviations.iter().any(|w| w.seq == waiver.seq);
+        view(waiver, if used { "yes" } else { "no: expired, or no such finding now" }.into())
+    });
+    let refused = run.refused.iter().map(|refused| view(&refused.waiver, format!("no: {}", refused.why)));
+    let mut all: Vec<Deviation> = counted.chain(refused).collect();
+    all.sort_by_key(|deviation| deviation.seq);
+    all
 }
 
 fn notes(run: &Run) -> Vec<Fact> {

@@ -84,6 +84,7 @@ impl Builder {
             tool: serde_json::json!({"name": "ledger", "version": "0.1.0", "sha256": "cd".repeat(32)}),
             attempts: Vec::new(),
             waivers: Vec::new(),
+            refused: Vec::new(),
             attestations: Vec::new(),
             decisions: Vec::new(),
             notes: Vec::new(),
@@ -94,6 +95,7 @@ impl Builder {
                 namespaces: vec!["signoff@ledger".into()],
                 fingerprint: "SHA256:0Z1Yz3eB0hFqGJ1lZk9mYk7s0X5j0cQ2qv3w4u5t6sA".into(),
             }],
+            trust: migration_ledger::sign::AllowedSigners::default(),
             rollbacks: Vec::new(),
             published: Vec::new(),
             closed: None,
@@ -482,6 +484,7 @@ pub fn run(leak: bool) -> Run {
         item: "review-plan".into(),
         by: "lead@example.com".into(),
         statement: "Reviewed with the whole team.".into(),
+        doubt: None,
     });
     b.task("CE-28", 12, 1, "report rendered", Outcome::Pass, vec![pass("report-rendered", "The report can be made", &["report"])], None);
     b.run
