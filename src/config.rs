@@ -168,6 +168,8 @@ pub struct Tenancy {
     pub trusted_roles: Vec<String>,
     /// How a session says which tenant it acts for.
     pub identity: Option<Identity>,
+    /// Why there are no tenants to keep apart. It counts only where the catalog shows none: what is found is examined all the same.
+    pub single_tenant: Option<String>,
 }
 
 /// One way a session carries its identity. `setting` is given the tenant's key (or, for claims, a JSON object).
@@ -187,13 +189,16 @@ pub struct Identity {
 pub struct ForeignKeys {
     /// `child(column, …) -> parent(column, …)`.
     pub expected: Vec<String>,
+    /// Why no key is expected, where `expected` is empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub none_expected: Option<String>,
     /// Per key.
     pub timeout_ms: u64,
 }
 
 impl Default for ForeignKeys {
     fn default() -> Self {
-        Self { expected: Vec::new(), timeout_ms: 300_000 }
+        Self { expected: Vec::new(), none_expected: None, timeout_ms: 300_000 }
     }
 }
 
@@ -204,6 +209,8 @@ pub struct Integrity {
     /// Declared linkages between rows.
     #[serde(rename = "linkage")]
     pub linkages: Vec<Linkage>,
+    /// Why there is no linkage to examine, where none is declared.
+    pub no_linkage: Option<String>,
     /// Tables that may lose or gain rows during the migration: `table = "reason"`.
     pub may_change: BTreeMap<String, String>,
 }
@@ -256,6 +263,8 @@ pub struct Rollback {
 pub struct UserChecks {
     /// Relative to the project.
     pub folders: Vec<PathBuf>,
+    /// Why the team has no isolation tests, where neither a folder nor a suite of the task holds any.
+    pub no_isolation_tests: Option<String>,
 }
 
 /// Who must approve.
@@ -301,6 +310,9 @@ pub enum ConfigError {
     Parse { path: PathBuf, place: String, message: String },
     #[error("{path}: {source}")]
     Plan { path: PathBuf, source: PlanError },
+    /// A reason for having nothing that is empty, or that stands beside what it denies.
+    #[error("{path}: {message}")]
+    Reason { path: PathBuf, message: String },
 }
 
 impl Config {
@@ -324,7 +336,27 @@ impl Config {
             message: error.message().to_owned(),
         })?;
         config.plan.validate().map_err(|source| ConfigError::Plan { path: path.into(), source })?;
+        config.reasons().map_err(|message| ConfigError::Reason { path: path.into(), message })?;
         Ok(config)
+    }
+
+    /// A reason for having none must say something, and not stand beside what it denies.
+    fn reasons(&self) -> Result<(), String> {
+        let tenancy = &self.tenancy;
+        let tenants = !tenancy.tables.is_empty() || tenancy.root.is_some() || tenancy.column.is_some() || tenancy.identity.is_some();
+        for (key, reason, denied, what) in [
+            ("[tenancy] single-tenant", &tenancy.single_tenant, tenants, "tables, root, column or identity"),
+            ("[foreign-keys] none-expected", &self.foreign_keys.none_expected, !self.foreign_keys.expected.is_empty(), "expected keys"),
+            ("[integrity] no-linkage", &self.integrity.no_linkage, !self.integrity.linkages.is_empty(), "linkages"),
+            ("[checks] no-isolation-tests", &self.checks.no_isolation_tests, false, ""),
+        ] {
+            match reason {
+                Some(reason) if reason.trim().is_empty() => return Err(format!("{key} must give a reason")),
+                Some(_) if denied => return Err(format!("{key} says that there is none, but the same section states {what}")),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 

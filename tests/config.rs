@@ -143,3 +143,29 @@ fn the_day_pauses_for_lunch_and_says_when_it_does_not_fit() {
     assert_eq!(of(&later.in_turn, "CE-20"), "11:30-12:00");
     assert_eq!(of(&later.in_turn, "CE-21"), "12:00-13:30");
 }
+
+#[test]
+fn a_reason_for_having_none_must_say_something_and_not_contradict_what_stands_beside_it() {
+    let plain = Preset::Plain.text();
+    for (key, from, contradiction) in [
+        ("single-tenant", "# single-tenant = \"why\"", Some(("tables = []", "tables = [\"public.a\"]"))),
+        ("none-expected", "# none-expected = \"why\"", Some(("expected = []", "expected = [\"a(b_id) -> b(id)\"]"))),
+        (
+            "no-linkage",
+            "# no-linkage = \"why\"",
+            Some(("# [integrity.may-change]", "linkage = [{ name = \"l\", examined = \"\", broken = \"\" }] #")),
+        ),
+        ("no-isolation-tests", "# no-isolation-tests = \"why\"", None),
+    ] {
+        assert!(plain.contains(from), "the template tells how to say that there is none: {key}");
+        let said = plain.replacen(from, &format!("{key} = \"why\""), 1);
+        parse(&said).unwrap_or_else(|error| panic!("{key}: {error}"));
+        let empty = parse(&plain.replacen(from, &format!("{key} = \" \""), 1)).expect_err(key).to_string();
+        assert!(empty.contains(key) && empty.ends_with("must give a reason"), "{empty}");
+        if let Some((from, to)) = contradiction {
+            assert!(said.contains(from), "{from}");
+            let message = parse(&said.replacen(from, to, 1)).expect_err(key).to_string();
+            assert!(message.contains(key) && message.contains("says that there is none"), "{message}");
+        }
+    }
+}

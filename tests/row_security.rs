@@ -43,6 +43,7 @@ pub fn stated() -> Tenancy {
         column: Some("tenant_id".into()),
         roles: vec!["app_user".into()],
         trusted_roles: Vec::new(),
+        single_tenant: None,
         identity: Some(Identity { setting: "app.tenant_id".into(), claim: String::new() }),
     }
 }

@@ -34,6 +34,11 @@ impl Asked {
         self.evidence(check, asked_of, parameters, Vec::new(), CheckOutcome::Unknown(why.into()))
     }
 
+    /// The question does not arise, and why: counted apart, never a tick.
+    pub fn not_applicable(self, check: &Check, asked_of: &str, parameters: Value, why: impl Into<String>) -> Evidence {
+        self.evidence(check, asked_of, parameters, Vec::new(), CheckOutcome::NotApplicable(why.into()))
+    }
+
     fn evidence(self, check: &Check, asked_of: &str, parameters: Value, rows: Vec<SubjectRow>, outcome: CheckOutcome) -> Evidence {
         Evidence {
             check: check.code.clone(),

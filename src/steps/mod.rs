@@ -197,6 +197,16 @@ pub(crate) fn unanswered(
     Ok(())
 }
 
+/// What the user did not declare was not examined: Unknown, with what to set in ledger.toml. Only a reason that stands there under
+/// `key` (such as `[integrity] no-linkage`) makes it not applicable.
+pub(crate) fn undeclared(asked: Asked, check: &checks::Check, asked_of: &str, (key, reason): (&str, Option<&str>), set: &str) -> Evidence {
+    let parameters = serde_json::Value::Null;
+    match reason {
+        Some(reason) => asked.not_applicable(check, asked_of, parameters, format!("ledger.toml, {key}: {reason}")),
+        None => asked.unanswered(check, asked_of, parameters, format!("not examined: {set}; if there is none: {key} = \"reason\"")),
+    }
+}
+
 /// Runs the step that the task uses.
 pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepError> {
     match cx.task.uses {

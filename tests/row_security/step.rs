@@ -144,3 +144,35 @@ async fn a_role_that_is_bound_by_policies_cannot_be_the_judge() {
     let tenants: i64 = session.one("SELECT count(*) FROM public.tenants", &[]).await.unwrap().get(0);
     assert_eq!(tenants, 3, "nothing was built");
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_the_project_does_not_declare_is_not_examined_and_makes_no_paper() {
+    let outcome = |report: &StepReport, code: &str| report.evidence.iter().find(|e| e.check.as_str() == code).unwrap().outcome.to_string();
+    let papers = |report: &StepReport| report.attachments.iter().map(|a| a.name.clone()).collect::<Vec<_>>();
+    let db = TestDb::with("CREATE TABLE notes (id int PRIMARY KEY)").await;
+    db.admin().await.batch("ALTER TABLE notes OWNER TO migrator").await.unwrap();
+    let mut config = config();
+    config.tenancy = Default::default();
+    config.checks.folders.clear();
+    let (report, log, _) = run(&db, &config, true, "").await;
+    for code in ["rls-enabled", "rls-forced", "rls-isolation", "rls-isolation-no-context"] {
+        let found = outcome(&report, code);
+        assert!(found.starts_with("unknown: not examined: ") && found.contains("[tenancy] single-tenant = "), "{code}: {found}\n{log}");
+    }
+    let tests = outcome(&report, "isolation-tests");
+    assert!(tests.starts_with("unknown: not examined: set [checks] folders") && tests.contains("no-isolation-tests"), "{tests}");
+    assert_eq!(papers(&report), ["rls_coverage_report.md"]);
+    assert_eq!(report.headline, "no tenant table examined");
+
+    config.tenancy.single_tenant = Some("one customer".into());
+    config.checks.no_isolation_tests = Some("nobody logs in".into());
+    let (report, ..) = run(&db, &config, true, "").await;
+    assert_eq!(outcome(&report, "rls-isolation"), "not-applicable: ledger.toml, [tenancy] single-tenant: one customer");
+    assert_eq!(outcome(&report, "isolation-tests"), "not-applicable: ledger.toml, [checks] no-isolation-tests: nobody logs in");
+    assert_eq!(papers(&report), ["rls_coverage_report.md"]);
+
+    // What is said does not hide what the catalog shows.
+    db.admin().await.batch("ALTER TABLE notes ENABLE ROW LEVEL SECURITY").await.unwrap();
+    let (report, ..) = run(&db, &config, true, "").await;
+    assert_eq!(outcome(&report, "rls-forced"), "fail");
+}

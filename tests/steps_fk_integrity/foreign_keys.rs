@@ -85,7 +85,31 @@ fn an_expected_key_that_cannot_be_read_is_unknown_not_passed() {
         let given = World::new("foreign-keys", config).run(&db.target("postgres").await).await;
         assert!(given.outcome("fk-expected").starts_with("unknown: 1 of 2 decided; alerts.clause_id"), "{}", given.outcome("fk-expected"));
         let none = World::new("foreign-keys", "").run(&db.target("postgres").await).await;
-        assert_eq!(none.outcome("fk-expected"), "not-applicable: ledger.toml declares no expected keys");
+        assert_eq!(
+            none.outcome("fk-expected"),
+            "unknown: not examined: set [foreign-keys] expected in ledger.toml to the keys that must exist; if there is none: [foreign-keys] none-expected = \"reason\""
+        );
+        let why = World::new("foreign-keys", "[foreign-keys]\nnone-expected = \"an archive\"\n").run(&db.target("postgres").await).await;
+        assert_eq!(why.outcome("fk-expected"), "not-applicable: ledger.toml, [foreign-keys] none-expected: an archive");
+    });
+}
+
+#[test]
+fn keys_without_a_tenant_column_are_unknown_unless_the_team_says_why() {
+    here(async {
+        let db = TestDb::with("CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, p_id int REFERENCES p)").await;
+        let given = World::new("foreign-keys", "").run(&db.target("postgres").await).await;
+        assert_eq!(
+            given.outcome("fk-cross-tenant"),
+            "unknown: not examined: no tenant column was found; set [tenancy] column in ledger.toml to its name; if there is none: [tenancy] single-tenant = \"reason\""
+        );
+        let single = "[tenancy]\nsingle-tenant = \"one customer\"\n";
+        let given = World::new("foreign-keys", single).run(&db.target("postgres").await).await;
+        assert_eq!(given.outcome("fk-cross-tenant"), "not-applicable: ledger.toml, [tenancy] single-tenant: one customer");
+        // What the catalog shows is examined, whatever is said.
+        let db = TestDb::with(CLAUSES).await;
+        let given = World::new("foreign-keys", single).run(&db.target("postgres").await).await;
+        assert_eq!(given.outcome("fk-cross-tenant"), "pass");
     });
 }
 
@@ -274,7 +298,10 @@ fn a_database_without_keys_has_nothing_to_pass() {
         let db = TestDb::with("CREATE TABLE lonely (id int PRIMARY KEY)").await;
         let given = World::new("foreign-keys", "").run(&db.target("postgres").await).await;
         given.result.as_ref().unwrap();
-        assert!(given.report.evidence.iter().all(|e| e.outcome.word() == "not-applicable"), "{:#?}", given.report.evidence);
+        // Only what the catalog shows to be absent does not apply; which keys should be there it cannot show.
+        let others = given.report.evidence.iter().filter(|e| e.outcome.word() != "not-applicable");
+        assert_eq!(others.map(|e| e.check.as_str()).collect::<Vec<_>>(), ["fk-expected"]);
+        assert_eq!(given.check("fk-expected").outcome.word(), "unknown");
         assert_eq!(given.report.headline, "0 keys, 0 orphans");
     });
 }

@@ -119,7 +119,25 @@ fn a_tenant_column_that_the_configuration_invented_is_unknown() {
         let given = after(&db, "[tenancy]\ncolumn = \"mandant\"\n", "SELECT 1").await;
         assert_eq!(given.outcome("no-null-tenant"), "unknown: no table has the column mandant that [tenancy] names");
         let given = after(&db, "", "SELECT 1").await;
-        assert!(given.outcome("no-null-tenant").starts_with("not-applicable"));
+        assert!(given.outcome("no-null-tenant").starts_with("unknown: not examined: no tenant column was found; set [tenancy] column"));
+        let given = after(&db, "[tenancy]\nsingle-tenant = \"one customer\"\n", "SELECT 1").await;
+        assert_eq!(given.outcome("no-null-tenant"), "not-applicable: ledger.toml, [tenancy] single-tenant: one customer");
+    });
+}
+
+#[test]
+fn without_a_linkage_nothing_is_established_and_no_paper_is_made() {
+    here(async {
+        let db = TestDb::with("CREATE TABLE a (id int PRIMARY KEY)").await;
+        let given = after(&db, "", "SELECT 1").await;
+        assert_eq!(
+            given.outcome("linkage"),
+            "unknown: not examined: declare [[integrity.linkage]] in ledger.toml for each link that no key states; if there is none: [integrity] no-linkage = \"reason\""
+        );
+        assert!(!given.files().contains(&"clause_alert_linkage.json"));
+        let given = after(&db, "[integrity]\nno-linkage = \"every link is a key\"\n", "SELECT 1").await;
+        assert_eq!(given.outcome("linkage"), "not-applicable: ledger.toml, [integrity] no-linkage: every link is a key");
+        assert!(!given.files().contains(&"clause_alert_linkage.json"));
     });
 }
 

@@ -15,10 +15,11 @@ use serde_json::{Value, json};
 use self::inventory::Key;
 use super::counting::{self, Answer, Question};
 use super::paper::counted;
-use super::{Context, StepError, StepReport};
+use super::{Context, StepError, StepReport, undeclared};
 use crate::checks::ask::{Asked, ask};
 use crate::checks::judge::judge;
 use crate::checks::{Check, Kind, find};
+use crate::config::ForeignKeys;
 use crate::domain::plan::StepKind;
 use crate::domain::product::ForeignKeysProduct;
 use crate::domain::{CheckOutcome, Evidence, Product, SubjectRow};
@@ -37,7 +38,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     for check in crate::checks::list::of_step(StepKind::ForeignKeys).filter(|check| check.kind == Kind::Query) {
         cx.progress.say(check.code.as_str());
         let evidence = match check.code.as_str() {
-            "fk-expected" => ask_expected(&session, check, &cx.config.foreign_keys.expected).await,
+            "fk-expected" => ask_expected(&session, check, &cx.config.foreign_keys).await,
             _ => ask(&session, check, json!({ "exclude": excluded }), TARGET).await,
         };
         cx.log.line(format!("{}: {}", check.code, evidence.outcome));
@@ -80,7 +81,12 @@ fn headline(keys: &[Key], orphans: &[Option<Answer>], missing: usize) -> String 
 }
 
 /// Asks for the expected keys. A line that cannot be read is an undecided row: it cannot be looked for.
-async fn ask_expected(session: &Session, check: &Check, lines: &[String]) -> Evidence {
+async fn ask_expected(session: &Session, check: &Check, config: &ForeignKeys) -> Evidence {
+    let lines = &config.expected;
+    if lines.is_empty() {
+        let none = ("[foreign-keys] none-expected", config.none_expected.as_deref());
+        return undeclared(Asked::now(), check, TARGET, none, "set [foreign-keys] expected in ledger.toml to the keys that must exist");
+    }
     let mut wanted = Vec::new();
     let mut unread = Vec::new();
     for line in lines {
@@ -90,9 +96,7 @@ async fn ask_expected(session: &Session, check: &Check, lines: &[String]) -> Evi
         }
     }
     let mut evidence = ask(session, check, json!({ "expected": wanted }), TARGET).await;
-    if lines.is_empty() {
-        evidence.outcome = CheckOutcome::NotApplicable("ledger.toml declares no expected keys".into());
-    } else if !unread.is_empty() && !matches!(evidence.outcome, CheckOutcome::Unknown(_)) {
+    if !unread.is_empty() && !matches!(evidence.outcome, CheckOutcome::Unknown(_)) {
         evidence.rows.extend(unread);
         evidence.outcome = judge(&evidence.rows, check.min_subjects, check.none_is_not_applicable);
     }
@@ -167,10 +171,12 @@ async fn count_crossings(
 ) -> Result<(), StepError> {
     let check = probe("fk-cross-tenant")?;
     let asking = Asked::now();
+    if keys.is_empty() {
+        report.evidence.push(asking.not_applicable(check, TARGET, Value::Null, "there is no foreign key"));
+        return Ok(());
+    }
     let Some(column) = tenancy::tenant_column(session, &cx.config.tenancy).await? else {
-        let mut evidence = asking.answered(check, TARGET, Value::Null, Vec::new());
-        evidence.outcome = CheckOutcome::NotApplicable("no table has a tenant column; [tenancy] column names one".into());
-        report.evidence.push(evidence);
+        report.evidence.push(tenancy::no_column(asking, check, TARGET, &cx.config.tenancy));
         return Ok(());
     };
     let with_column = tenancy::tables_with(session, &column).await?;

@@ -7,9 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::inventory::Key;
+use crate::checks::Check;
+use crate::checks::ask::Asked;
 use crate::config::Tenancy;
+use crate::domain::Evidence;
 use crate::pg::{PgError, Session};
 use crate::steps::counting::Question;
+use crate::steps::undeclared;
 
 /// Names that tenant columns go by, in order of preference.
 const USUAL_NAMES: [&str; 7] = ["tenant_id", "organization_id", "org_id", "workspace_id", "account_id", "company_id", "team_id"];
@@ -33,6 +37,12 @@ pub async fn tenant_column(session: &Session, config: &Tenancy) -> Result<Option
         )
         .await?;
     rows.first().map(|row| row.try_get(0).map_err(PgError::from)).transpose()
+}
+
+/// Without a tenant column, what is asked by it was not examined.
+pub fn no_column(asked: Asked, check: &Check, asked_of: &str, config: &Tenancy) -> Evidence {
+    let none = ("[tenancy] single-tenant", config.single_tenant.as_deref());
+    undeclared(asked, check, asked_of, none, "no tenant column was found; set [tenancy] column in ledger.toml to its name")
 }
 
 /// Tables (by oid) that have the column themselves.

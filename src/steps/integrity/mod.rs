@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 use self::columns::Column;
 use super::counting::{self, Answer, Question};
-use super::foreign_keys::tenancy::tenant_column;
+use super::foreign_keys::tenancy::{no_column, tenant_column};
 use super::paper::counted;
-use super::{Context, StepError, StepReport, suite};
+use super::{Context, StepError, StepReport, suite, undeclared};
 use crate::checks::ask::{Asked, ask};
 use crate::checks::user::user_checks;
 use crate::checks::{Check, Kind, find};
@@ -50,7 +50,10 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     report.attach_json("smoke_test_results.json", &report::smoke_tests(&report.evidence, &own, &suites));
     let paper = report::integrity_report(&report.evidence, &tables, &suites, &report.headline);
     report.attach("data_integrity_report.md", "text/markdown", paper);
-    report.attach_json("clause_alert_linkage.json", &linkage::document(&linkages));
+    // Nothing examined is no deliverable.
+    if !linkages.is_empty() {
+        report.attach_json("clause_alert_linkage.json", &linkage::document(&linkages));
+    }
     report.product = Some(Product::Integrity(IntegrityProduct { tables, suites }));
     Ok(())
 }
@@ -110,8 +113,10 @@ async fn null_tenants(
     let check = probe("no-null-tenant")?;
     let asking = Asked::now();
     let Some(name) = tenant_column(session, &cx.config.tenancy).await? else {
-        let mut evidence = asking.answered(check, TARGET, Value::Null, Vec::new());
-        evidence.outcome = CheckOutcome::NotApplicable("no table has a tenant column; [tenancy] column names one".into());
+        let evidence = match columns.is_empty() {
+            true => asking.not_applicable(check, TARGET, Value::Null, "there is no table"),
+            false => no_column(asking, check, TARGET, &cx.config.tenancy),
+        };
         add(cx, report, evidence);
         return Ok(());
     };
@@ -142,10 +147,11 @@ async fn linkages(cx: &Context<'_>, report: &mut StepReport, session: &Session) 
         cx.log.line(format!("linkage: {}: {}", row.subject, row.observed));
         rows.push(row);
     }
-    let mut evidence = asking.answered(check, TARGET, Value::Null, rows.clone());
-    if rows.is_empty() {
-        evidence.outcome = CheckOutcome::NotApplicable("ledger.toml declares no linkage".into());
-    }
+    let none = ("[integrity] no-linkage", cx.config.integrity.no_linkage.as_deref());
+    let evidence = match rows.is_empty() {
+        true => undeclared(asking, check, TARGET, none, "declare [[integrity.linkage]] in ledger.toml for each link that no key states"),
+        false => asking.answered(check, TARGET, Value::Null, rows.clone()),
+    };
     add(cx, report, evidence);
     Ok(rows)
 }

@@ -30,8 +30,9 @@ use self::model::Model;
 use self::own_tests::TestRun;
 use self::shape::Shape;
 use self::world::Worlds;
-use super::{Context, StepError, StepReport, suite};
+use super::{Context, StepError, StepReport, suite, undeclared};
 use crate::checks::ask::{Asked, ask};
+use crate::checks::judge::judge;
 use crate::checks::{Check, Kind, find, list};
 use crate::config::Tenancy;
 use crate::domain::plan::StepKind;
@@ -41,6 +42,19 @@ use crate::pg::{Access, Catalog, PgError, Session, Target};
 
 const TARGET: &str = "target";
 const COPY: &str = "scratch:post-migration";
+/// The checks whose subjects are the tenant tables and the application's roles.
+const OF_TENANT_TABLES: [&str; 10] = [
+    "rls-enabled",
+    "rls-forced",
+    "rls-policies-per-command",
+    "rls-application-role-bypass",
+    "rls-application-role-owner",
+    "rls-dangerous-grants",
+    "rls-isolation",
+    "rls-isolation-no-context",
+    "rls-isolation-existing-rows",
+    "rls-policy-error",
+];
 const PROBES: [&str; 4] = ["rls-isolation", "rls-isolation-no-context", "rls-isolation-existing-rows", "rls-policy-error"];
 
 /// Examines the target's coverage and a copy's isolation; the target is only read.
@@ -89,10 +103,14 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
         cx.log.line(line);
     }
     report.evidence.extend(isolation.evidence.iter().cloned());
-    if let (Some(check), false) = (find("isolation-tests"), tests.is_empty()) {
-        report.evidence.push(match runs.is_empty() {
-            true => asked_tests.unanswered(check, COPY, Value::Null, "no scratch copy to run them on"),
-            false => asked_tests.answered(check, COPY, Value::Null, runs.iter().map(TestRun::subject).collect()),
+    if model.tables.is_empty() && model.missing.is_empty() {
+        without_tenants(&mut report.evidence, &cx.config.tenancy);
+    }
+    if let Some(check) = find("isolation-tests") {
+        report.evidence.push(match (tests.is_empty(), runs.is_empty()) {
+            (true, _) => no_tests(cx, asked_tests, check),
+            (false, true) => asked_tests.unanswered(check, COPY, Value::Null, "no scratch copy to run them on"),
+            (false, false) => asked_tests.answered(check, COPY, Value::Null, runs.iter().map(TestRun::subject).collect()),
         });
     }
     for run in &runs {
@@ -107,10 +125,39 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     }
     report.headline = papers::headline(&product);
     report.attach("rls_coverage_report.md", "text/markdown", papers::coverage(&report.evidence, &model_json, &report.headline));
-    report.attach_json("cross_tenant_isolation_proof.json", &papers::proof(&product, &isolation));
-    report.attach_json("gate1_test_results.json", &papers::tests(&runs, tests.len(), &report.evidence));
+    // Nothing examined is no deliverable.
+    if !isolation.cells.is_empty() {
+        report.attach_json("cross_tenant_isolation_proof.json", &papers::proof(&product, &isolation));
+    }
+    let counted = suites.as_deref().unwrap_or_default();
+    if !runs.is_empty() || counted.iter().any(|suite| suite.total > 0) {
+        report.attach_json("gate1_test_results.json", &papers::tests(&runs, tests.len(), counted, &report.evidence));
+    }
     report.product = Some(Product::RowSecurity(product));
     suites.map(|_| ())
+}
+
+/// No table to isolate was found, so that what is asked of those tables was not examined. An answer about anything else stands.
+fn without_tenants(evidence: &mut [Evidence], stated: &Tenancy) {
+    let none = ("[tenancy] single-tenant", stated.single_tenant.as_deref());
+    let set = "no table with row security or a tenant column was found; set [tenancy] tables in ledger.toml";
+    for evidence in evidence.iter_mut().filter(|e| OF_TENANT_TABLES.contains(&e.check.as_str()) && e.rows.is_empty()) {
+        let Some(check) = find(evidence.check.as_str()) else { continue };
+        // A query that could not be asked keeps its own reason.
+        if check.kind == Kind::Probe || evidence.outcome == judge(&[], check.min_subjects, check.none_is_not_applicable) {
+            evidence.outcome = undeclared(Asked::now(), check, &evidence.asked_of, none, set).outcome;
+        }
+    }
+}
+
+/// The project has no check file of this step: its tests are the suites of the task, or nobody tried anything.
+fn no_tests(cx: &Context<'_>, asked: Asked, check: &Check) -> Evidence {
+    if !cx.task.suites.is_empty() {
+        return asked.not_applicable(check, COPY, Value::Null, "the team's tests are the suites of the task, under suite-passed");
+    }
+    let none = ("[checks] no-isolation-tests", cx.config.checks.no_isolation_tests.as_deref());
+    let set = "set [checks] folders in ledger.toml to the folder of the team's tests, or declare a [[plan.task.suite]] of this task";
+    undeclared(asked, check, COPY, none, set)
 }
 
 /// What the query checks are asked with.

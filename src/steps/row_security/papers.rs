@@ -5,12 +5,15 @@ use serde_json::{Value, json};
 use super::Isolation;
 use super::own_tests::TestRun;
 use crate::domain::Evidence;
-use crate::domain::product::{CellVerdict, RowSecurityProduct};
+use crate::domain::product::{CellVerdict, RowSecurityProduct, SuiteResult};
 use crate::steps::paper;
 
 /// `14 of 14 tables isolated, 7 of 7 tests`.
 pub fn headline(product: &RowSecurityProduct) -> String {
-    let mut headline = format!("{} of {} tables isolated", product.isolated.len(), product.total);
+    let mut headline = match product.total {
+        0 => "no tenant table examined".to_owned(),
+        total => format!("{} of {total} tables isolated", product.isolated.len()),
+    };
     if !product.leaking.is_empty() {
         headline.push_str(&format!(", {} leaking", product.leaking.len()));
     }
@@ -103,12 +106,13 @@ pub fn proof(product: &RowSecurityProduct, isolation: &Isolation) -> Value {
     })
 }
 
-/// `gate1_test_results.json`: the team's tests and the checks that decide gate 1.
-pub fn tests(runs: &[TestRun], declared: usize, evidence: &[Evidence]) -> Value {
+/// `gate1_test_results.json`: the team's tests, the suites of the task and the checks that decide gate 1.
+pub fn tests(runs: &[TestRun], declared: usize, suites: &[SuiteResult], evidence: &[Evidence]) -> Value {
     let passed = runs.iter().filter(|run| run.subject().ok == Some(true)).count();
     let failed = runs.iter().filter(|run| run.subject().ok == Some(false)).count();
     json!({
         "tests": { "total": declared, "passed": passed, "failed": failed, "not_decided": declared - passed - failed },
+        "suites": suites,
         "results": runs.iter().map(TestRun::to_json).collect::<Vec<_>>(),
         "checks": evidence.iter().map(|e| json!({
             "check": e.check, "outcome": e.outcome, "subjects": e.rows.len(),
