@@ -130,8 +130,9 @@ impl Default for Migrations {
 pub struct Backup {
     /// Relative to the project; made 0700, dumps 0600.
     pub dir: PathBuf,
-    /// A `pg_dump` to use instead of the one found for the server's version.
+    /// A `pg_dump` to use instead of the one found for the server's version: relative to the project, or a bare name for PATH.
     pub pg_dump: Option<PathBuf>,
+    /// The same for `pg_restore`.
     pub pg_restore: Option<PathBuf>,
     /// Schemas left out, named as not covered.
     pub exclude_schemas: Vec<String>,
@@ -316,10 +317,17 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads and checks a configuration file; returns it with its exact bytes.
+    /// Reads and checks a configuration file; returns it with its exact bytes. Programs that it names by a relative path are looked for
+    /// from its own folder, wherever the command is run.
     pub fn load(path: &Path) -> Result<(Self, Vec<u8>), ConfigError> {
         let bytes = std::fs::read(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
-        let config = Self::parse(&bytes, path)?;
+        let mut config = Self::parse(&bytes, path)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        for program in [&mut config.backup.pg_dump, &mut config.backup.pg_restore].into_iter().flatten() {
+            if program.components().count() > 1 {
+                *program = folder.join(&program);
+            }
+        }
         Ok((config, bytes))
     }
 

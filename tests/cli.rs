@@ -1,7 +1,18 @@
 //! The program as a person meets it: exit codes, streams, errors with the next command.
 
+#[path = "cli/environment.rs"]
+mod environment;
 #[path = "cli/harness.rs"]
 mod harness;
+#[path = "cli/interrupted.rs"]
+mod interrupted;
+#[path = "cli/ledger_file.rs"]
+mod ledger_file;
+#[path = "cli/set_up.rs"]
+mod set_up;
+#[path = "cli/staged.rs"]
+mod staged;
+mod support;
 
 use harness::Project;
 

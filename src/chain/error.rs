@@ -74,6 +74,9 @@ impl Error {
             Self::Locked(_) => Some("let the other `ledger` finish, or end it, then run the command again"),
             Self::ReadOnly(_) => Some("make the file and its folder writable for this user, then run the command again"),
             Self::Full(_) => Some("free space on the ledger's disk, then run the command again; nothing acknowledged is lost"),
+            Self::Io { .. } => {
+                Some("check the ledger's disk (free space, quota, health), then run the command again; nothing acknowledged is lost")
+            }
             Self::Damaged { .. } | Self::Fault(_) => Some("ledger verify says what does not hold; restore an anchored copy"),
             _ => None,
         }

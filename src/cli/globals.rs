@@ -61,7 +61,10 @@ impl Globals {
     /// The project's configuration and its exact bytes.
     pub fn config(&self) -> Result<(PathBuf, Config, Vec<u8>), CliError> {
         let root = self.project_root()?;
-        let (config, bytes) = Config::load(&root.join("ledger.toml")).map_err(|error| CliError::setup(error.to_string()))?;
+        let (config, bytes) = Config::load(&root.join("ledger.toml")).map_err(|error| {
+            CliError::setup(error.to_string())
+                .hint("mend it there; `ledger plan` reads it back, `ledger init` in an empty folder shows a whole one")
+        })?;
         Ok((root, config, bytes))
     }
 

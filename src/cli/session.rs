@@ -20,6 +20,8 @@ pub struct Connected {
     pub config_bytes: Vec<u8>,
     pub environment: String,
     pub target: Target,
+    /// The server of `[scratch] url-env`; `None`: the target's own.
+    pub scratch: Option<Target>,
     pub redactor: Redactor,
 }
 
@@ -36,7 +38,32 @@ pub async fn connect(globals: &Globals, environment: Option<&str>, url_file: Opt
     let target = Target::open(spec.clone(), &format!("ledger/{environment}"))
         .await
         .map_err(|error| unreachable_target(&spec, &error, &environment))?;
-    Ok(Connected { root, config, config_bytes, environment, target, redactor })
+    let scratch = scratch(&config, &target, &mut redactor).await?;
+    Ok(Connected { root, config, config_bytes, environment, target, scratch, redactor })
+}
+
+/// Another server for scratch copies, where `[scratch] url-env` names one. A variable that is not set is an error: falling back to the
+/// target's server would put load on it that somebody wanted elsewhere.
+async fn scratch(config: &Config, target: &Target, redactor: &mut Redactor) -> Result<Option<Target>, CliError> {
+    let Some(name) = &config.scratch.url_env else { return Ok(None) };
+    let hint = format!("export {name}='postgresql://user@host:5432/database', or take [scratch] url-env out of ledger.toml");
+    if std::env::var_os(name).is_none_or(|value| value.is_empty()) {
+        return Err(CliError::setup(format!("[scratch] url-env names ${name}, which is not set")).hint(hint));
+    }
+    let sources = Sources { url_file: None, url_env: Some(name.clone()) };
+    let spec = ConnectSpec::resolve(&sources)
+        .map_err(|error| CliError::setup(format!("the scratch server of ${name} cannot be used")).cause(error).hint(hint))?
+        .spec;
+    refuse_production(config, &spec)?;
+    if let Some(password) = spec.password() {
+        redactor.learn(&password);
+    }
+    let server = Target::open(spec.clone(), target.application_name()).await.map_err(|error| unreachable_target(&spec, &error, name))?;
+    if server.major() != target.major() {
+        let what = format!("the scratch server is PostgreSQL {}, the target is {}", server.major(), target.major());
+        return Err(CliError::setup(what).hint("what runs on another major proves nothing about the target: name a server of the same one"));
+    }
+    Ok(Some(server))
 }
 
 fn resolve(root: &Path, config: &Config, environment: &str, url_file: Option<&Path>) -> Result<ConnectSpec, CliError> {
@@ -83,6 +110,10 @@ fn refuse_production(config: &Config, spec: &ConnectSpec) -> Result<(), CliError
 
 fn unreachable_target(spec: &ConnectSpec, error: &PgError, environment: &str) -> CliError {
     let hint = match (error.kind, error.sqlstate.as_deref()) {
+        // Before the SQLSTATE, which is the one of a refused role.
+        (PgErrorKind::TlsRefused, _) => {
+            format!("server and client disagree about TLS: sslmode is {}; set another in the URL (…?sslmode=require)", spec.tls_mode())
+        }
         (PgErrorKind::Password, _) | (_, Some("28000")) => {
             format!("check role and password of environment `{environment}`; a password belongs in ~/.pgpass (chmod 600) or the URL's variable")
         }
@@ -92,7 +123,6 @@ fn unreachable_target(spec: &ConnectSpec, error: &PgError, environment: &str) ->
              default for hosts that are not this machine"
                 .into()
         }
-        (PgErrorKind::TlsRefused, _) => format!("server and client disagree about TLS; sslmode is {}", spec.tls_mode()),
         (_, Some("53300")) => "the server has no connection left; try again later".into(),
         (_, Some("42501")) => "the role may not read what identifies the server: GRANT pg_monitor TO it, or use the owner".into(),
         _ => format!("check that the server runs and that host and port are right: {}", spec.shown()),

@@ -1,4 +1,4 @@
-//! `ledger show`: one entry, check, part or run, as recorded.
+//! `ledger show`: one entry, task, check, part or run, as recorded.
 
 use std::io::Write;
 
@@ -10,13 +10,14 @@ use crate::chain::{Entry, Store};
 use crate::domain::{Evidence, Outcome};
 use crate::record::{self, Run};
 
-/// One entry, check or run, as recorded
+/// One entry, task, check or run, as recorded
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  ledger show 27                       the entry, its findings and its parts\n  \
                         ledger show 27 --part check-rls-isolation.json\n  ledger show rls-isolation            the latest answer to this check\n  \
+                        ledger show CE-23                    the latest result of this task\n  \
                         ledger show staging_migration_20260108")]
 pub struct Args {
-    /// An entry's number, a check's code or a run's name
+    /// An entry's number, a task, a check's code or a run's name
     id: String,
     /// Write this part of the entry to stdout, exactly as recorded
     #[arg(long, value_name = "NAME")]
@@ -30,19 +31,27 @@ pub struct Args {
 pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
     let ui = globals.ui();
     let store = globals.open_ledger()?;
+    let show = |entry: &Entry| match &args.part {
+        Some(name) => part(&store, entry, name),
+        None => show_entry(&ui, &store, entry, args.rows),
+    };
     if let Ok(seq) = args.id.parse::<u64>() {
         let size = store.len()?;
         let entry = (seq < size).then(|| store.entry(seq)).transpose()?.ok_or_else(|| {
             CliError::new(Exit::Usage, format!("the ledger has no entry {seq}")).hint(format!("it has entries 0 to {}", size.saturating_sub(1)))
         })?;
-        return match &args.part {
-            Some(name) => part(&store, &entry, name),
-            None => show_entry(&ui, &store, &entry, args.rows),
-        };
+        return show(&entry);
     }
     let history = record::read::load(&store)?;
     if let Some(found) = history.runs.iter().find(|run| run.id.as_str() == args.id) {
         return show_run(&ui, found);
+    }
+    let of_task = |run: &Run| run.attempts.iter().rev().find(|attempt| attempt.task.as_str() == args.id).map(|attempt| match &attempt.result {
+        Some(result) => result.seq,
+        None => attempt.started_seq,
+    });
+    if let Some(seq) = history.runs.iter().rev().find_map(of_task) {
+        return show(&store.entry(seq)?);
     }
     let latest = history.runs.iter().rev().find_map(|run| {
         let attempts = run.attempts.iter().rev().filter_map(|attempt| attempt.result.as_ref().map(|result| (attempt, result)));
@@ -58,7 +67,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
             }
             Ok(Exit::Good)
         }
-        None => Err(CliError::new(Exit::Usage, format!("`{}` is no entry, no recorded check and no run of this ledger", args.id))
+        None => Err(CliError::new(Exit::Usage, format!("`{}` is no entry, no recorded task or check and no run of this ledger", args.id))
             .hint("ledger log lists entries; ledger checks list lists checks")),
     }
 }

@@ -25,6 +25,19 @@ impl From<Output> for Ran {
     }
 }
 
+impl Ran {
+    /// Asserts the exit code and the error's three parts, each of which must be there and hold its text (an empty one: not looked at).
+    #[track_caller]
+    pub fn assert_error(&self, code: i32, what: &str, cause: &str, hint: &str) {
+        assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        for (part, text) in [("error: ", what), ("cause: ", cause), (" hint: ", hint)] {
+            let line = self.stderr.lines().find(|line| line.starts_with(part));
+            assert!(text.is_empty() || line.is_some_and(|line| line.contains(text)), "no `{part}…{text}…` in:\n{}", self.stderr);
+        }
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+    }
+}
+
 impl Project {
     /// A folder without anything in it.
     pub fn empty() -> Self {
@@ -60,11 +73,6 @@ impl Project {
     /// Runs `ledger` with these arguments.
     pub fn ledger(&self, args: &[&str]) -> Ran {
         self.command(env!("CARGO_BIN_EXE_ledger")).args(args).output().expect("ledger starts").into()
-    }
-
-    /// Runs `ledger` with these arguments and variables.
-    pub fn ledger_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Ran {
-        self.command(env!("CARGO_BIN_EXE_ledger")).args(args).envs(variables.iter().copied()).output().expect("ledger starts").into()
     }
 
     /// Runs a bash script that finds the program in `$LEDGER`.

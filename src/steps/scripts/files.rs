@@ -17,7 +17,10 @@ pub fn found(report: &mut StepReport, asked: Asked, dir: &str, set: &MigrationSe
     let mut rows: Vec<SubjectRow> =
         set.migrations.iter().map(|m| SubjectRow::new(&m.up.file, true, "a migration", format!("version {}", m.version))).collect();
     if rows.is_empty() {
-        let observed = format!("{} SQL files, none with a version in its name", set.files);
+        let observed = format!(
+            "{} SQL files, none with a version in its name: set [migrations] dir in ledger.toml to the folder of your migrations",
+            set.files
+        );
         rows.push(SubjectRow::undecided(dir, "at least one migration", observed));
     }
     answer(report, "migrations-found", asked, "files", rows)
