@@ -187,8 +187,10 @@ fn check_is_ledger(conn: &Connection, path: &Path, exact: bool) -> Result<()> {
         model.execute_batch(SCHEMA)?;
         schema_rows(&model, what)
     });
+    // It calls itself a ledger, so what is missing was taken away: that is damage, not another program's file.
     if schema_rows(conn, what).map_err(sql)? != model.map_err(sql)? {
-        return not("its tables or triggers are not those of the format".into());
+        let why = "its tables or triggers are not those of the format".into();
+        return Err(Error::Damaged { path: path.to_owned(), why });
     }
     Ok(())
 }
