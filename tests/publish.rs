@@ -462,6 +462,7 @@ fn a_package_is_verified_and_packing_again_changes_nothing() {
     // Without the key, too: signatures that are there stay.
     let again = package(&mut world.store, &world.id, "somebody else", None, out.path(), false).unwrap();
     assert!(again.written.unchanged);
+    assert!(again.signature.is_some() && again.signature == packed.signature);
     assert_eq!((again.written.sha256, again.published), (packed.written.sha256, packed.published));
     assert_eq!(world.store.len().unwrap(), size);
 
@@ -473,6 +474,13 @@ fn a_package_is_verified_and_packing_again_changes_nothing() {
     assert!(sums.success(), "the unpacked folder is not the package");
     let report = std::fs::read_to_string(packed.folder.join("report/STAGING_MIGRATION_READINESS_REPORT.md")).unwrap();
     assert!(report.contains("GO"));
+
+    // Other bytes, packed without a key: what was signed is gone, and its signature with it.
+    world.task("T-2", &[]);
+    let stale = package(&mut world.store, &world.id, "ops@example.com", None, out.path(), true).unwrap();
+    assert!(!stale.written.unchanged && stale.signature.is_none());
+    let word = verify(&stale.written.zip, &options).unwrap().verdict;
+    assert!(word.starts_with("UNSIGNED("), "{word}");
 
     // Somebody's own file in the folder is not swept away unasked.
     std::fs::write(packed.folder.join("notes.txt"), "mine").unwrap();
@@ -583,5 +591,6 @@ fn the_commands_end_with_what_the_decision_is() {
     expect("report".into(), 0, &["(unchanged)"]);
     expect("package --key cto@example.com".into(), 0, &["staging_migration_20260108.zip", "signed"]);
     expect("package --key cto@example.com".into(), 0, &["(unchanged)"]);
+    expect("package".into(), 0, &["(unchanged)", "signed before, over these bytes"]);
     expect("report --run another".into(), 3, &["the ledger has no run another"]);
 }

@@ -54,7 +54,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
             ui.answer(format!("{}{word}", written.zip.display()));
             ui.answer(format!("  sha256 {}, {} files, unpacked in {}", written.sha256, written.files, packaged.folder.display()));
             match &packaged.signature {
-                Some(path) => ui.answer(format!("  signed {}", path.display())),
+                Some(path) if key.is_some() => ui.answer(format!("  signed {}", path.display())),
+                Some(path) => ui.answer(format!("  signed before, over these bytes: {}", path.display())),
                 None => ui.note("Not signed: ledger verify says UNSIGNED until ledger package --key FILE signs it."),
             }
             ui.note(format!("Next: ledger verify {}", written.zip.display()));

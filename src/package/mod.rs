@@ -19,7 +19,7 @@ mod signatures;
 pub use contents::View;
 pub use manifest::Manifest;
 pub use verify::{Options, Verification, verify};
-pub use write::{Written, sign, write};
+pub use write::{Written, kept_signature, sign, write};
 
 use std::path::Path;
 

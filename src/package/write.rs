@@ -96,6 +96,24 @@ pub fn sign(written: &Written, key: &SigningKey) -> Result<PathBuf, Problem> {
     Ok(path)
 }
 
+/// The signature that lies beside a package, if it is over these bytes. One over other bytes is removed: beside this package it is
+/// neither a signature nor history, and a verifier would take it for a forgery.
+pub fn kept_signature(written: &Written) -> Result<Option<PathBuf>, Problem> {
+    let path = PathBuf::from(format!("{}.sig", written.zip.display()));
+    let io = |e: io::Error| Problem::io(&path, &e);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io(error)),
+    };
+    let message = std::fs::read(&written.sha256_file).map_err(|e| Problem::io(&written.sha256_file, &e))?;
+    if sshsig::verify(&bytes, Namespace::Package, &message).is_ok() {
+        return Ok(Some(path));
+    }
+    std::fs::remove_file(&path).map_err(io)?;
+    Ok(None)
+}
+
 /// Every entry's outline; an entry that does not hold is a fault.
 fn outlines(store: &Store) -> Result<Vec<Outline>, Problem> {
     let mut found = Vec::new();

@@ -18,7 +18,7 @@ pub struct Packaged {
     pub written: Written,
     /// The `published` entry whose files are in it.
     pub published: u64,
-    /// `<zip>.sig`, where a key was given.
+    /// `<zip>.sig`: made with the key, or there already over these very bytes.
     pub signature: Option<PathBuf>,
     /// The unpacked package.
     pub folder: PathBuf,
@@ -31,7 +31,10 @@ pub fn package(store: &mut Store, id: &RunId, actor: &str, key: Option<&SigningK
         sign_checkpoint(store, rendered.size, key)?;
     }
     let written = package::write(store, id.as_str(), &View::full(), out, force)?;
-    let signature = key.map(|key| package::sign(&written, key)).transpose()?;
+    let signature = match key {
+        Some(key) => Some(package::sign(&written, key)?),
+        None => package::kept_signature(&written)?,
+    };
     let folder = out.join(id.as_str());
     unpack(&written.zip, &folder, force)?;
     Ok(Packaged { written, published, signature, folder })
