@@ -231,6 +231,47 @@ fn a_deliverable_is_ticked_only_when_an_entry_carries_it() {
     assert!(text.lines().any(|l| l.contains("rls_coverage_report.md") && l.contains("REDACTED")));
 }
 
+/// The report names only what exists, and does not call missing, or present, what is made from it.
+#[test]
+fn the_package_is_neither_missing_nor_complete_in_the_report_it_is_made_from() {
+    let mut run = fixture::run(false);
+    run.parts.retain(|part| part.name != "manifest.json");
+    let report = report(&run);
+    let task = report.tasks.iter().find(|t| t.id == "CE-28").unwrap();
+    let manifest = task.deliverables.iter().find(|d| d.file == "manifest.json").unwrap();
+    assert_eq!(manifest.mark.word, "IN THE PACKAGE");
+    let complete = |list: &report::checklist::Checklist| {
+        let item = list.sections.iter().flat_map(|s| &s.items).find(|i| i.id == "evidence-package-complete").unwrap();
+        (item.mark.word, item.seq)
+    };
+    assert_eq!(complete(&report.checklist).0, "OPEN");
+    // Afterwards the publication answers, and only one over the run's present state.
+    let state = report::checklist::SignOffState { word: "STALE".into(), approved: false, denied: false, by: Vec::new(), seq: None };
+    let after = |published| {
+        let mut run = run.clone();
+        run.published = published;
+        complete(&report::checklist::checklist(&run, &run.judgement(), Some(state.clone())))
+    };
+    assert_eq!(after(Vec::new()), ("OPEN", None));
+    assert_eq!(after(vec![(9, run.cut - 1, String::new())]), ("OPEN", None));
+    assert_eq!(after(vec![(40, run.cut, String::new())]), ("PASS", Some(40)));
+    for file in report::FILES {
+        assert!(!rendered(&run, file).contains("verify.py"), "{file} names a program that is not there");
+    }
+    let text = rendered(&run, report::READINESS_MD);
+    assert!(text.contains("--allowed-signers YOUR\\_ALLOWED\\_SIGNERS") || text.contains("--allowed-signers YOUR_ALLOWED_SIGNERS"));
+}
+
+#[test]
+fn a_plan_that_does_not_fit_its_window_says_so() {
+    let mut run = fixture::run(false);
+    let words = "one after the other they end at 16:35, 35 min after the window (CE-27, CE-28)";
+    assert!(report(&run).timeline.overrun.contains(words), "{}", report(&run).timeline.overrun);
+    assert!(rendered(&run, report::READINESS_MD).contains(words) && rendered(&run, report::READINESS_HTML).contains(words));
+    run.config.plan.schedule.as_mut().unwrap().end = "16:35".into();
+    assert_eq!(report(&run).timeline.overrun, "");
+}
+
 #[test]
 fn only_the_ledger_decides_the_bytes() {
     let run = fixture::run(true);

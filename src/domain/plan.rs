@@ -241,6 +241,9 @@ pub struct Attestation {
     /// Answered by these tasks' outcomes, so that nobody can attest it. One id or a list.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     pub measured_by: Vec<TaskId>,
+    /// Answered by the publication of the run's report besides: no report can hold it, since it is made afterwards.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub published: bool,
     /// Answered by the sign-off of this role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<RoleId>,
@@ -439,6 +442,9 @@ impl Plan {
             }
         }
         for item in &self.attestations {
+            if item.published && item.measured_by.is_empty() {
+                return Err(PlanError::Invalid(format!("attestation {}: published goes with measured-by", item.id)));
+            }
             for task in &item.measured_by {
                 known(format!("attestation {}", item.id), task)?;
             }

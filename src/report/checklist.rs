@@ -109,6 +109,10 @@ fn item(run: &Run, judgement: &Judgement, wanted: &Attestation, sign_off: Option
     } else {
         ("attested", attested(run, wanted))
     };
+    let (mark, text, seq) = match wanted.published && mark == Mark::PASS {
+        true => published(run, sign_off.is_some()),
+        false => (mark, text, seq),
+    };
     let mark = if mark == Mark::OPEN && !wanted.required { Mark::OPTIONAL } else { mark };
     Item { id: wanted.id.clone(), item: wanted.item.clone(), kind, mark, text, seq, required: wanted.required }
 }
@@ -133,6 +137,17 @@ fn measured(judgement: &Judgement, wanted: &Attestation) -> (Mark, String, Optio
         }
     };
     (Mark::outcome(&worst.outcome), text, worst.seq)
+}
+
+/// Whether the run's present state was published. A report cannot know: it is what is published.
+fn published(run: &Run, after: bool) -> (Mark, String, Option<u64>) {
+    match run.published.iter().rev().find(|(_, size, _)| *size == run.cut) {
+        Some((seq, size, _)) if after => {
+            (Mark::PASS, format!("report published over {size} entries; ledger verify answers for the package"), Some(*seq))
+        }
+        _ if after => (Mark::OPEN, "not published over the run's present state: ledger sign-off or ledger package".into(), None),
+        _ => (Mark::OPEN, "made from this document, so it cannot stand in it; ledger go-no-go shows it".into(), None),
+    }
 }
 
 fn attested(run: &Run, wanted: &Attestation) -> (Mark, String, Option<u64>) {

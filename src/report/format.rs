@@ -29,6 +29,7 @@ impl Mark {
     pub const PRESENT: Self = Self { word: "RECORDED", glyph: "✓", class: "pass" };
     pub const MISSING: Self = Self { word: "MISSING", glyph: "☐", class: "unknown" };
     pub const REDACTED: Self = Self { word: "REDACTED", glyph: "▒", class: "unknown" };
+    pub const IN_PACKAGE: Self = Self { word: "IN THE PACKAGE", glyph: "▸", class: "none" };
     pub const THIS_REPORT: Self = Self { word: "THIS REPORT", glyph: "▸", class: "none" };
 
     /// The mark of a task's or a gate's outcome.

@@ -481,14 +481,13 @@ fn proof(source: &Source<'_>) -> Proof {
         head: source.head.to_owned(),
         keys,
         commands: vec![
-            format!("ledger verify {zip} --expect {}/{}", source.ledger_id, run.id),
+            format!("ledger verify {zip} --allowed-signers YOUR_ALLOWED_SIGNERS --expect {}/{}", source.ledger_id, run.id),
             "ledger go-no-go".into(),
             "ledger report --format md".into(),
         ],
         by_hand: vec![
             format!("sha256sum --strict -c {zip}.sha256"),
             format!("ssh-keygen -Y verify -f allowed_signers -I PRINCIPAL -n package@ledger -s {zip}.sig < {zip}.sha256"),
-            format!("python3 -I verify.py {zip} allowed_signers"),
         ],
     }
 }

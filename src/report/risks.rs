@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::format::{self, Mark};
 use crate::domain::Outcome;
 use crate::domain::plan::Schedule;
+use crate::domain::schedule::{self, Day, clock};
 use crate::domain::verdict::Judgement;
 use crate::record::Run;
 
@@ -61,6 +62,8 @@ pub struct Timeline {
     /// `Wednesday 10:00–16:00, lunch 12:15–13:00`; empty when the plan has no schedule.
     pub window: String,
     pub buffer: String,
+    /// What of the plan does not fit into its own window; empty when all does.
+    pub overrun: String,
     pub rows: Vec<TimelineRow>,
     pub planned_total: String,
     pub actual_total: String,
@@ -84,7 +87,8 @@ pub struct TimelineRow {
 /// The timeline of the deciding attempts.
 pub fn timeline(run: &Run) -> Timeline {
     let plan = &run.config.plan;
-    let mut day = plan.schedule.as_ref().and_then(Day::of);
+    let day = plan.schedule.as_ref().and_then(|s| schedule::day(plan, s, None).ok());
+    let slot = |task| day.iter().flat_map(|d| &d.in_turn).find(|s| &s.task == task).map(|s| format!("{}–{}", clock(s.start), clock(s.end)));
     let mut actual_us = 0_i64;
     let mut planned = 0_u32;
     let rows = plan
@@ -98,7 +102,7 @@ pub fn timeline(run: &Run) -> Timeline {
             TimelineRow {
                 task: task.id.to_string(),
                 name: task.name.clone(),
-                slot: day.as_mut().map(|d| d.slot(task.estimate_minutes)).unwrap_or_default(),
+                slot: slot(&task.id).unwrap_or_default(),
                 planned: format::minutes(task.estimate_minutes),
                 started: latest.map(|(a, _)| format::time(&a.started).replace(" UTC", "")).unwrap_or_default(),
                 actual: us.map_or_else(|| "not run".into(), format::duration),
@@ -111,6 +115,7 @@ pub fn timeline(run: &Run) -> Timeline {
     Timeline {
         window: schedule.map(window).unwrap_or_default(),
         buffer: schedule.map(|s| s.buffer.clone()).unwrap_or_default(),
+        overrun: day.as_ref().map(overrun).unwrap_or_default(),
         rows,
         planned_total: format::minutes(planned),
         actual_total: format::duration(actual_us),
@@ -122,36 +127,22 @@ fn window(schedule: &Schedule) -> String {
     format!("{} {}–{}{lunch}", schedule.weekday, schedule.start, schedule.end)
 }
 
-/// The plan's day in minutes since midnight.
-struct Day {
-    now: u32,
-    lunch: Option<(u32, u32)>,
-}
-
-impl Day {
-    fn of(schedule: &Schedule) -> Option<Self> {
-        let lunch = match &schedule.lunch {
-            None => None,
-            Some(lunch) => Some((of_day(&lunch.start)?, of_day(&lunch.end)?)),
-        };
-        Some(Self { now: of_day(&schedule.start)?, lunch })
+/// Says which tasks the plan's own estimates put after the plan's own window, and whether doing some side by side mends it.
+fn overrun(day: &Day) -> String {
+    let end = Day::end(&day.in_turn);
+    if end <= day.window_end {
+        return String::new();
     }
-
-    /// The next task's slot. A task that would run into lunch starts after it.
-    fn slot(&mut self, minutes: u32) -> String {
-        if let Some((start, end)) = self.lunch
-            && self.now + minutes > start
-            && self.now < end
-        {
-            self.now = end;
-        }
-        let from = self.now;
-        self.now += minutes;
-        format!("{:02}:{:02}–{:02}:{:02}", from / 60, from % 60, self.now / 60, self.now % 60)
-    }
-}
-
-fn of_day(text: &str) -> Option<u32> {
-    let (hours, minutes) = text.split_once(':')?;
-    Some(hours.parse::<u32>().ok()? * 60 + minutes.parse::<u32>().ok()?)
+    let late: Vec<&str> = day.in_turn.iter().filter(|s| s.end > day.window_end).map(|s| s.task.as_str()).collect();
+    let beside = Day::end(&day.side_by_side);
+    let beside = match beside.checked_sub(day.window_end) {
+        Some(over) if over > 0 => format!("side by side, where their needs allow it, they still end at {}", clock(beside)),
+        _ => format!("side by side, where their needs allow it, they end at {}, in the window", clock(beside)),
+    };
+    format!(
+        "The estimates do not fit: one after the other they end at {}, {} after the window ({}); {beside}.",
+        clock(end),
+        schedule::duration(end - day.window_end),
+        late.join(", ")
+    )
 }

@@ -99,6 +99,8 @@ pub struct LogView {
     pub omitted: u64,
 }
 
+/// What only the package has: it is made after, and from, the report.
+const PACKAGE_FILES: [&str; 3] = ["SHA256SUMS", "VERIFY.md", "manifest.json"];
 const FINDINGS_SHOWN: usize = 50;
 const LOG_LINES_SHOWN: usize = 60;
 
@@ -212,10 +214,12 @@ fn deliverables(run: &Run, task: &Task) -> Vec<DeliverableView> {
                 Some(_) => Mark::PRESENT,
                 // A report cannot find itself in the entries it is made from; `published` carries it afterwards.
                 None if ours && task.uses == StepKind::Readiness => Mark::THIS_REPORT,
+                None if task.uses == StepKind::Readiness && PACKAGE_FILES.contains(&wanted.file.as_str()) => Mark::IN_PACKAGE,
                 None => Mark::MISSING,
             };
+            let made = if mark == Mark::IN_PACKAGE { " (made from this report by ledger package; ledger verify shows it)" } else { "" };
             DeliverableView {
-                name: wanted.name.clone(),
+                name: format!("{}{made}", wanted.name),
                 file: wanted.file.clone(),
                 seq: part.map(|p| p.seq),
                 href: match part {
