@@ -13,6 +13,8 @@ mod verification;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use nix::sys::resource::{UsageWho, getrusage};
+
 /// Anything that stops a measurement.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -92,6 +94,13 @@ pub fn median(values: &[f64]) -> f64 {
         n if n % 2 == 1 => sorted[n / 2],
         n => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
     }
+}
+
+/// Processor time of this process so far, or of those of its children that have ended, in seconds. What others do on the machine
+/// does not count into it, so it says what one core does.
+pub fn processor_seconds(of: UsageWho) -> Result<f64, Failure> {
+    let usage = getrusage(of)?;
+    Ok([usage.user_time(), usage.system_time()].into_iter().map(|t| t.tv_sec() as f64 + t.tv_usec() as f64 / 1e6).sum())
 }
 
 /// A folder on the disk of the build, for what must be durable: the temporary directory may be memory.

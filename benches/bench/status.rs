@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use migration_ledger::chain::{Draft, EntryType, PartDraft, Store};
 use migration_ledger::config::Preset;
+use nix::sys::resource::UsageWho;
 use serde_json::{Value, json};
 
-use crate::{Failure, Measurement};
+use crate::{Failure, Measurement, median, processor_seconds};
 
 const ENTRIES: u64 = 10_000;
 const TURNS: usize = 15;
@@ -28,8 +29,9 @@ pub fn run() -> Result<Measurement, Failure> {
     }
     let entries = store.len()?;
     store.close()?;
-    let mut turns = Vec::new();
+    let (mut turns, mut busy) = (Vec::new(), Vec::new());
     for turn in 0..=TURNS {
+        let before = processor_seconds(UsageWho::RUSAGE_CHILDREN)?;
         let clock = Instant::now();
         let output = Command::new(env!("CARGO_BIN_EXE_ledger"))
             .arg("status")
@@ -45,9 +47,11 @@ pub fn run() -> Result<Measurement, Failure> {
         }
         if turn > 0 {
             turns.push(took.as_secs_f64() * 1e3);
+            busy.push((processor_seconds(UsageWho::RUSAGE_CHILDREN)? - before) * 1e3);
         }
     }
-    Ok(Measurement { turns, note: format!("{TURNS} starts of the program, {entries} entries in {number} runs") })
+    let note = format!("{TURNS} starts of the program, {entries} entries in {number} runs; processor time {:.1} ms", median(&busy));
+    Ok(Measurement { turns, note })
 }
 
 /// A run of 20 entries: opened, nine tasks started and finished, closed.

@@ -1,10 +1,11 @@
-//! Verifying a chain: every header parsed by its grammar, hashed, compared, and the Merkle root computed, on one core.
-
-use std::time::Instant;
+//! Verifying a chain: every header parsed by its grammar, hashed, compared, and the Merkle root computed. The rate is that of
+//! processor time, since it is one core's.
 
 use migration_ledger::chain::{Draft, EntryType, Store};
 
-use crate::{Failure, Measurement};
+use nix::sys::resource::UsageWho;
+
+use crate::{Failure, Measurement, processor_seconds};
 
 const ENTRIES: usize = 20_000;
 const TURNS: usize = 7;
@@ -27,13 +28,15 @@ pub fn run() -> Result<Measurement, Failure> {
     let mut turns = Vec::new();
     for _ in 0..TURNS {
         let store = Store::open_read_only(&path)?;
-        let clock = Instant::now();
+        let before = processor_seconds(UsageWho::RUSAGE_SELF)?;
         let walk = store.check_chain()?;
-        let seconds = clock.elapsed().as_secs_f64();
+        let seconds = processor_seconds(UsageWho::RUSAGE_SELF)? - before;
         if walk.size() != ENTRIES as u64 || walk.root() != store.root_at(walk.size())? {
             return Err("the chain was not verified to its end".into());
         }
         turns.push(ENTRIES as f64 / seconds);
     }
-    Ok(Measurement { turns, note: format!("{TURNS} walks over {ENTRIES} entries, database opened anew for each") })
+    let note =
+        format!("{TURNS} walks over {ENTRIES} entries with headers of about 310 bytes, database opened anew for each; processor time");
+    Ok(Measurement { turns, note })
 }

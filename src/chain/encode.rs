@@ -33,7 +33,7 @@ impl Profile {
     }
 
     fn key_byte(self, b: u8) -> bool {
-        b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || (self == Self::Statement && b.is_ascii_uppercase())
+        KEY[usize::from(b)] & if self == Self::Header { 1 } else { 2 } != 0
     }
 }
 
@@ -139,20 +139,29 @@ pub fn natural(value: &[u8]) -> Option<u64> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
-/// Bytes that a string holds as they are and that need no look at the next one: all but quotes, backslashes, controls, and the first
-/// byte of the C1 controls.
-const PLAIN: [bool; 256] = {
-    let mut plain = [true; 256];
+/// Eight bytes of a string at once: the high bit of each byte that is no plain ASCII character of a string is set, that is of quotes,
+/// backslashes, controls, DEL and non-ASCII bytes. The lowest bit that is set is exact; a borrow may set bits above it.
+fn stops(chunk: u64) -> u64 {
+    const fn every(byte: u8) -> u64 {
+        u64::from_le_bytes([byte; 8])
+    }
+    let is = |byte| (chunk ^ every(byte)).wrapping_sub(every(1));
+    (chunk | chunk.wrapping_sub(every(0x20)) | is(b'"') | is(b'\\') | is(0x7f)) & every(0x80)
+}
+
+/// Which bytes keys of headers (1) and of statements (2) have.
+const KEY: [u8; 256] = {
+    let mut key = [0; 256];
     let mut b = 0;
-    while b < 0x20 {
-        plain[b] = false;
+    while b < 256 {
+        key[b] = match b as u8 {
+            b'a'..=b'z' | b'0'..=b'9' | b'_' => 3,
+            b'A'..=b'Z' => 2,
+            _ => 0,
+        };
         b += 1;
     }
-    plain[b'"' as usize] = false;
-    plain[b'\\' as usize] = false;
-    plain[0x7f] = false;
-    plain[0xc2] = false;
-    plain
+    key
 };
 
 struct Scanner<'a> {
@@ -213,9 +222,8 @@ impl<'a> Scanner<'a> {
         loop {
             self.eat(b'"', "not a key")?;
             let start = self.at;
-            while self.peek().is_some_and(|b| self.profile.key_byte(b)) {
-                self.at += 1;
-            }
+            let rest = &self.bytes[start..];
+            self.at += rest.iter().position(|b| !self.profile.key_byte(*b)).unwrap_or(rest.len());
             let key = &self.bytes[start..self.at];
             if key.is_empty() || self.peek() != Some(b'"') {
                 return Err(self.fail("a character that keys do not have"));
@@ -266,8 +274,15 @@ impl<'a> Scanner<'a> {
     fn string(&mut self) -> Result<(), Malformed> {
         self.at += 1;
         loop {
-            let rest = &self.bytes[self.at..];
-            self.at += rest.iter().position(|b| !PLAIN[usize::from(*b)]).unwrap_or(rest.len());
+            while let Some(chunk) = self.bytes[self.at..].first_chunk() {
+                match stops(u64::from_le_bytes(*chunk)) {
+                    0 => self.at += 8,
+                    stop => {
+                        self.at += stop.trailing_zeros() as usize / 8;
+                        break;
+                    }
+                }
+            }
             match self.peek() {
                 None => return Err(self.fail("unterminated string")),
                 Some(b'"') => break,

@@ -30,6 +30,11 @@ macro_rules! hex_newtype {
                 Some(Self(bytes))
             }
 
+            /// Whether [`Self::from_hex`] would read it.
+            pub fn is_hex(text: &str) -> bool {
+                text.len() == 2 * $bytes && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+            }
+
             /// Wraps stored bytes of the right length.
             pub fn from_slice(bytes: &[u8]) -> Option<Self> {
                 bytes.try_into().ok().map(Self)

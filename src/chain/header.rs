@@ -311,7 +311,7 @@ impl<'a> RawHeader<'a> {
                 return bad("a part under sig/ is a statement or its signature");
             }
         }
-        let hash = |name: &str| self.body_text(name).and_then(|hex| Hash::from_hex(&hex)).is_some();
+        let hash = |name: &str| self.body_member(name).and_then(plain).is_some_and(Hash::is_hex);
         let held = match kind {
             EntryType::LedgerOpened => self.run.is_none() && self.body_text("ledger_id").and_then(|hex| LedgerId::from_hex(&hex)).is_some(),
             EntryType::RunOpened => self.target.is_some(),
@@ -461,7 +461,7 @@ fn check_tool(tool: &[u8]) -> Result<(), BadHeader> {
     each_child(tool, &mut |Member { key, value }| {
         let good = match key {
             b"name" | b"version" => value.first() == Some(&b'"') && value != b"\"\"",
-            b"sha256" => plain(value).and_then(Hash::from_hex).is_some(),
+            b"sha256" => plain(value).is_some_and(Hash::is_hex),
             _ => false,
         };
         members += 1;

@@ -32,7 +32,7 @@ pub(super) fn spool(conn: &Connection, path: &Path, draft: &PartDraft) -> Result
     }
     let mut commitment = Commitment::new(&salt);
     let mut n = 0i64;
-    let mut insert = conn.prepare("INSERT INTO chunk (spool, n, bytes) VALUES (?1, ?2, ?3)").map_err(sql)?;
+    let mut insert = conn.prepare_cached("INSERT INTO chunk (spool, n, bytes) VALUES (?1, ?2, ?3)").map_err(sql)?;
     let mut write = |bytes: &[u8]| -> Result<()> {
         commitment.update(bytes);
         insert.execute(params![&spool[..], n, bytes]).map_err(sql)?;
@@ -99,9 +99,8 @@ impl Store {
     fn part_row(&self, seq: u64, name: &str) -> Result<Option<([u8; 32], Vec<u8>)>> {
         let row: Option<SaltAndSpool> = self
             .conn()
-            .query_row("SELECT salt, spool FROM part WHERE seq = ?1 AND name = ?2", params![seq_column(seq), name], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
+            .prepare_cached("SELECT salt, spool FROM part WHERE seq = ?1 AND name = ?2")
+            .and_then(|mut statement| statement.query_row(params![seq_column(seq), name], |row| Ok((row.get(0)?, row.get(1)?))))
             .map(Some)
             .or_else(|e| if e == rusqlite::Error::QueryReturnedNoRows { Ok(None) } else { Err(self.sql(e)) })?;
         match row {
@@ -131,7 +130,7 @@ impl Store {
         let sql = |e| self.sql(e);
         let mut commitment = Commitment::new(&salt);
         let mut statement =
-            self.conn().prepare("SELECT n, bytes FROM chunk WHERE spool = ?1 AND length(bytes) <= ?2 ORDER BY n").map_err(sql)?;
+            self.conn().prepare_cached("SELECT n, bytes FROM chunk WHERE spool = ?1 AND length(bytes) <= ?2 ORDER BY n").map_err(sql)?;
         let mut rows = statement.query(params![spool, CHUNK as i64]).map_err(sql)?;
         let mut wanted = 0i64;
         while let Some(row) = rows.next().map_err(sql)? {

@@ -183,7 +183,8 @@ impl Store {
         let sql = |e| from_sqlite(&path, e);
         let transaction = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
         let last: Option<(i64, Vec<u8>)> = transaction
-            .query_row("SELECT seq, leaf FROM entry ORDER BY seq DESC LIMIT 1", [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .prepare_cached("SELECT seq, leaf FROM entry ORDER BY seq DESC LIMIT 1")
+            .and_then(|mut statement| statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?))))
             .map(Some)
             .or_else(|e| if e == rusqlite::Error::QueryReturnedNoRows { Ok(None) } else { Err(e) })
             .map_err(sql)?;
@@ -224,18 +225,15 @@ impl Store {
         let header = Header::read(seq, &header_bytes).map_err(|e| Error::Refused(e.to_string()))?;
         let leaf = hash::leaf(id, seq, &prev, &header_bytes);
         let row = seq_column(seq);
+        // Compiling these with their triggers takes longer than running them: they are kept for the next append.
         transaction
-            .execute(
-                "INSERT INTO entry (seq, header, prev, leaf) VALUES (?1, ?2, ?3, ?4)",
-                params![row, header_bytes, &prev.0[..], &leaf.0[..]],
-            )
+            .prepare_cached("INSERT INTO entry (seq, header, prev, leaf) VALUES (?1, ?2, ?3, ?4)")
+            .and_then(|mut insert| insert.execute(params![row, header_bytes, &prev.0[..], &leaf.0[..]]))
             .map_err(sql)?;
         for (part, spooled) in header.parts.iter().zip(spooled) {
             transaction
-                .execute(
-                    "INSERT INTO part (seq, name, salt, spool) VALUES (?1, ?2, ?3, ?4)",
-                    params![row, part.name, &spooled.salt[..], &spooled.spool[..]],
-                )
+                .prepare_cached("INSERT INTO part (seq, name, salt, spool) VALUES (?1, ?2, ?3, ?4)")
+                .and_then(|mut insert| insert.execute(params![row, part.name, &spooled.salt[..], &spooled.spool[..]]))
                 .map_err(sql)?;
         }
         add_nodes(&transaction, seq, leaf).map_err(sql)?;
@@ -275,13 +273,18 @@ fn add_nodes(conn: &Connection, seq: u64, leaf: Hash) -> rusqlite::Result<()> {
             0 => "SELECT leaf FROM entry WHERE seq = ?2 AND 0 = ?1",
             _ => "SELECT hash FROM node WHERE level = ?1 AND idx = ?2",
         };
-        let left: rusqlite::Result<Vec<u8>> = conn.query_row(query, params![level, seq_column(index - 1)], |row| row.get(0));
+        let left: rusqlite::Result<Vec<u8>> =
+            conn.prepare_cached(query)?.query_row(params![level, seq_column(index - 1)], |row| row.get(0));
         // Derived data that is not there is not made here: the reader falls back on the leaves.
         let Some(left) = left.ok().as_deref().and_then(Hash::from_slice) else { return Ok(()) };
         hash = hash::node(&left, &hash);
         index >>= 1;
         level += 1;
-        conn.execute("INSERT OR REPLACE INTO node (level, idx, hash) VALUES (?1, ?2, ?3)", params![level, seq_column(index), &hash.0[..]])?;
+        conn.prepare_cached("INSERT OR REPLACE INTO node (level, idx, hash) VALUES (?1, ?2, ?3)")?.execute(params![
+            level,
+            seq_column(index),
+            &hash.0[..]
+        ])?;
     }
     Ok(())
 }

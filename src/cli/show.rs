@@ -7,8 +7,8 @@ use serde_json::json;
 use super::ui::{Tone, Ui, inert};
 use super::{CliError, Exit, Globals, MessageFormat};
 use crate::chain::{Entry, Store};
-use crate::domain::{Evidence, Outcome};
-use crate::record::{self, Run};
+use crate::domain::{Evidence, Outcome, RunId};
+use crate::record::{self, Attempt, Run};
 
 /// One entry, task, check or run, as recorded
 #[derive(Debug, clap::Args)]
@@ -42,22 +42,23 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         })?;
         return show(&entry);
     }
-    let history = record::read::load(&store)?;
-    if let Some(found) = history.runs.iter().find(|run| run.id.as_str() == args.id) {
-        return show_run(&ui, found);
+    if let Some(found) = record::read::run(&store, &RunId::new(args.id.as_str()))? {
+        return show_run(&ui, &found);
     }
     let of_task = |run: &Run| run.attempts.iter().rev().find(|attempt| attempt.task.as_str() == args.id).map(|attempt| match &attempt.result {
         Some(result) => result.seq,
         None => attempt.started_seq,
     });
-    if let Some(seq) = history.runs.iter().rev().find_map(of_task) {
+    let newest_of_task = |runs: &[Run]| runs.iter().rev().find_map(of_task);
+    // Most often the newest run has the task or the check, and then no other need be read.
+    let mut runs: Vec<Run> = record::read::latest(&store)?.into_iter().collect();
+    if newest_of_task(&runs).is_none() && newest_of_check(&runs, &args.id).is_none() {
+        runs = record::read::load(&store)?.runs;
+    }
+    if let Some(seq) = newest_of_task(&runs) {
         return show(&store.entry(seq)?);
     }
-    let latest = history.runs.iter().rev().find_map(|run| {
-        let attempts = run.attempts.iter().rev().filter_map(|attempt| attempt.result.as_ref().map(|result| (attempt, result)));
-        attempts.flat_map(|(attempt, result)| result.evidence.iter().map(move |evidence| (attempt, result.seq, evidence))).find(|(_, _, e)| e.check.as_str() == args.id)
-    });
-    match latest {
+    match newest_of_check(&runs, &args.id) {
         Some((attempt, seq, evidence)) => {
             if ui.format == MessageFormat::Json {
                 ui.json(&json!({"schema": "ledger.check/1", "seq": seq, "task": attempt.task, "attempt": attempt.attempt, "evidence": evidence}))?;
@@ -70,6 +71,15 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         None => Err(CliError::new(Exit::Usage, format!("`{}` is no entry, no recorded task or check and no run of this ledger", args.id))
             .hint("ledger log lists entries; ledger checks list lists checks")),
     }
+}
+
+/// The newest evidence of a check, with its attempt and its entry.
+fn newest_of_check<'a>(runs: &'a [Run], check: &str) -> Option<(&'a Attempt, u64, &'a Evidence)> {
+    let attempts = runs.iter().rev().flat_map(|run| run.attempts.iter().rev());
+    attempts.filter_map(|attempt| attempt.result.as_ref().map(|result| (attempt, result))).find_map(|(attempt, result)| {
+        let evidence = result.evidence.iter().find(|evidence| evidence.check.as_str() == check)?;
+        Some((attempt, result.seq, evidence))
+    })
 }
 
 fn part(store: &Store, entry: &Entry, name: &str) -> Result<Exit, CliError> {
