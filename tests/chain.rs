@@ -4,7 +4,7 @@ use std::path::Path;
 
 use migration_ledger::chain::encode::{self, Profile};
 use migration_ledger::chain::hash::{genesis, leaf, sha256};
-use migration_ledger::chain::header::RawHeader;
+use migration_ledger::chain::header::{RawHeader, kind_at_the_end};
 use migration_ledger::chain::{Checkpoint, Draft, EntryType, Error, ErrorKind, Hash, LedgerId, PartDraft, Store, merkle};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -40,6 +40,44 @@ fn golden_hashes_never_change() {
         Checkpoint { ledger_id: id, size: 1, root: first }.text(),
         "ledger.invalid/30313233343536373839616263646566\n1\nv5hCtS+a4c3fU0X5rTyuF/nuiC556MvSJek8B9S2aTs=\n"
     );
+}
+
+/// Strings are scanned eight bytes at a time: a byte must not pass because of where it stands.
+#[test]
+fn every_byte_is_judged_alike_at_every_place_of_a_string() {
+    let accepted = |at: usize, piece: &[u8]| {
+        let mut text = vec![b'x'; 24];
+        text.splice(at..at + piece.len(), piece.iter().copied());
+        encode::check(&[b"{\"k\":\"", &text[..], b"\"}"].concat(), Profile::Header).is_ok()
+    };
+    for at in 0..=22 {
+        for b in 0..=255 {
+            let plain = matches!(b, 0x20..=0x7e) && !matches!(b, b'"' | b'\\');
+            assert_eq!(accepted(at, &[b]), plain, "{b:#x} at {at}");
+        }
+        for (piece, good) in [("é", true), ("\u{a0}", true), ("\u{85}", false), ("\\n", true), ("\\\"", true), ("\\/", false), ("ÿ", true)]
+        {
+            assert_eq!(accepted(at, piece.as_bytes()), good, "{piece:?} at {at}");
+        }
+    }
+}
+
+#[test]
+fn the_type_is_read_off_the_end_of_a_header_and_nowhere_else() {
+    let folder = folder();
+    let mut store = Store::create(&folder.path().join("ledger.db"), "ops@example.com").unwrap();
+    let mut hostile = note("says \",\"type\":\"decision\",\"v\":1}");
+    hostile.body.insert("type".into(), "decision".into());
+    hostile.body.insert("v".into(), 1.into());
+    for entry in [store.entry(0).unwrap(), store.append(note("n")).unwrap(), store.append(hostile).unwrap()] {
+        assert_eq!(kind_at_the_end(&entry.header_bytes), Some(entry.header.kind));
+    }
+    assert_eq!(store.newest(EntryType::Note).unwrap().map(|entry| entry.seq), Some(2));
+    assert_eq!(store.newest(EntryType::Decision).unwrap(), None);
+    for other in [&br#"{"body":{"type":"note","v":1}}"#[..], br#"{"type":"note","v":2}"#, br#"{"ts":"","type":"nothing","v":1}"#, b"", b"}"]
+    {
+        assert_eq!(kind_at_the_end(other), None);
+    }
 }
 
 #[test]

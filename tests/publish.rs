@@ -205,6 +205,55 @@ fn a_run_reads_back_as_it_was_written() {
     assert_eq!((history.size, history.runs.len()), (7, 1));
 }
 
+/// One run's entries are picked out of many; the rest is hashed and passed over.
+#[test]
+fn a_run_among_others_reads_as_it_does_when_all_are_read() {
+    let mut world = good();
+    let first = world.id.clone();
+    // Its name begins with the other's, its entries lie between them, and one of them has the other's name in its body.
+    let second = RunId::new(format!("{first}-2"));
+    let mut draft = Draft::new(EntryType::RunOpened, "dba@example.com");
+    draft.run = Some(second.to_string());
+    draft.target = serde_json::json!({"system_identifier": "7", "database": "contracts_staging"}).as_object().cloned();
+    draft.parts = vec![PartDraft::bytes("ledger.toml", "application/toml", PLAN).at("trust/ledger.toml")];
+    world.store.append(draft).unwrap();
+    world.id = second.clone();
+    world.task("T-1", &["b"]);
+    let mut draft = Draft::new(EntryType::Note, "dba@example.com");
+    draft.run = Some(second.to_string());
+    draft.body.insert("run".into(), first.to_string().into());
+    world.store.append(draft).unwrap();
+    world.id = first.clone();
+    world.task("T-2", &[]);
+    world.attest();
+    // Erased by an entry of the other run.
+    let mut draft = Draft::new(EntryType::PartRedacted, "dpo@example.com");
+    draft.run = Some(second.to_string());
+    draft.body.insert("seq".into(), 3.into());
+    draft.body.insert("part".into(), check_part_name("looks-right").into());
+    draft.parts = ["statement.json", "statement.sig"].map(|name| PartDraft::bytes(name, "application/json", "{}")).into();
+    world.store.append(draft).unwrap();
+
+    let all = record::load(&world.store).unwrap().runs;
+    let shown = |run: &Run| format!("{run:?}");
+    assert_eq!(all.iter().map(|run| run.entries.len()).collect::<Vec<_>>(), [8, 5]);
+    assert_eq!(shown(&world.run()), shown(&all[0]));
+    assert_eq!(shown(&record::read::run(&world.store, &second).unwrap().unwrap()), shown(&all[1]));
+    assert_eq!(shown(&record::read::latest(&world.store).unwrap().unwrap()), shown(&all[1]));
+    assert_eq!(record::read::opened(&world.store).unwrap(), [(first.clone(), 1), (second.clone(), 6)]);
+    let at_cut = record::read::at_cut(&world.store, &second, 5).unwrap().unwrap();
+    assert_eq!((at_cut.size, at_cut.runs.len()), (10, 2), "the redaction does not move the cut");
+    assert_eq!(at_cut.head, world.store.entry(9).unwrap().leaf.to_hex());
+    assert_eq!(at_cut.runs[0].entries.len(), 5, "what came after the cut is not there");
+    assert_eq!(at_cut.runs[0].attempts[0].result.as_ref().unwrap().evidence.len(), 0, "what was erased later is erased");
+
+    // An entry that only the other run has is passed over, not left unchecked.
+    let conn = rusqlite::Connection::open(&world.path).unwrap();
+    conn.execute_batch("DROP TRIGGER entry_never_changes; UPDATE entry SET header = CAST(replace(CAST(header AS TEXT), '\"run\":\"staging_migration_20260108-2\"', '\"run\":\"staging_migration_20260108-3\"') AS BLOB) WHERE seq = 9").unwrap();
+    let error = record::read::run(&Store::open_read_only(&world.path).unwrap(), &first).unwrap_err();
+    assert!(error.to_string().starts_with("EDITED(9)"), "{error}");
+}
+
 #[test]
 fn a_start_without_a_result_stays_visible_as_interrupted() {
     let mut world = good();
