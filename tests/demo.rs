@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use migration_ledger::chain::Store;
 use migration_ledger::demo::fault::Plant;
 use migration_ledger::demo::{FAULTS, Fault};
+use migration_ledger::domain::verdict::Verdict;
 use migration_ledger::domain::{Outcome, TaskId};
 use migration_ledger::record::{self, Run};
 
@@ -65,11 +66,74 @@ fn complaints(fault: &Fault, folder: &Path) -> Vec<String> {
     if !out.join("evidence").join(run.id.as_str()).join("report/STAGING_MIGRATION_READINESS_REPORT.html").is_file() {
         wrong.push("no report".to_owned());
     }
+    wrong.extend(package_complaints(&out, &run, "NO-GO", "DENIED"));
     wrong
+}
+
+/// Whether the package beside the ledger verifies, with the verdict and the decision that the run came to.
+fn package_complaints(out: &Path, run: &Run, verdict: &str, decision: &str) -> Vec<String> {
+    let zip = out.join("evidence").join(format!("{}.zip", run.id));
+    let signers = out.join("allowed_signers").display().to_string();
+    let verified = ledger(&["verify", &zip.display().to_string(), "--allowed-signers", &signers]);
+    let said = format!("{}{}", String::from_utf8_lossy(&verified.stdout), String::from_utf8_lossy(&verified.stderr));
+    match verified.status.code() == Some(0) && said.contains(verdict) && said.contains(decision) {
+        true => Vec::new(),
+        false => vec![format!("the package does not verify as {verdict}, {decision}: exit {:?}: {said}", verified.status.code())],
+    }
+}
+
+/// One of the two long tests at a time: measuring beside another run says little.
+static ALONE: Mutex<()> = Mutex::new(());
+
+#[test]
+fn the_whole_plan_ends_in_an_approved_go_and_can_be_played_again() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("demo");
+    let shown = out.display().to_string();
+    let ran = ledger(&["demo", "--out", &shown]);
+    let said = format!("{}{}", String::from_utf8_lossy(&ran.stderr), String::from_utf8_lossy(&ran.stdout));
+    assert_eq!(ran.status.code(), Some(0), "{said}");
+    let run = latest(&out);
+    assert_eq!(run.judgement().verdict, Verdict::Go, "{said}");
+    assert_eq!(run.judgement().tasks.iter().filter(|task| task.outcome == Outcome::Pass).count(), 9, "{said}");
+    assert_eq!(package_complaints(&out, &run, "GO", "APPROVED"), Vec::<String>::new());
+
+    // The evidence folder of the run is the unpacked package, and every deliverable of the plan is in it.
+    let evidence = out.join("evidence").join(run.id.as_str());
+    let files: Vec<String> = files(&evidence);
+    for deliverable in run.config.plan.tasks.iter().flat_map(|task| &task.deliverables) {
+        assert!(files.iter().any(|file| file.ends_with(&deliverable.file)), "no {} in {files:?}", deliverable.file);
+    }
+    for log in run.config.plan.tasks.iter().map(|task| task.log_name()) {
+        assert!(out.join("logs").join(&log).is_file(), "no copy of {log}");
+        assert!(files.iter().any(|file| file.ends_with(&log)), "no {log} in {files:?}");
+    }
+
+    // The dry run of a second demo over the same folder: another server, so another target; the first evidence is kept.
+    let again = ledger(&["demo", "--out", &shown, "--force", "--rows", "60", "--fault", "syntax-error"]);
+    assert_eq!(again.status.code(), Some(10), "{}", String::from_utf8_lossy(&again.stderr));
+    assert!(out.join("evidence.1/ledger.db").is_file(), "the evidence of the first demo is gone");
+}
+
+/// Files below the folder, relative to it.
+fn files(folder: &Path) -> Vec<String> {
+    let (mut found, mut open) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(&dir).expect("readable") {
+            let path = entry.expect("entry").path();
+            match path.is_dir() {
+                true => open.push(path),
+                false => found.push(path.strip_prefix(folder).expect("below").display().to_string()),
+            }
+        }
+    }
+    found
 }
 
 #[test]
 fn every_fault_is_found_by_what_must_find_it() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = tempfile::tempdir().expect("a folder");
     let only = std::env::var("LEDGER_TEST_FAULT").ok();
     let faults: Vec<&Fault> = FAULTS.iter().filter(|fault| only.as_deref().is_none_or(|name| name == fault.name)).collect();
