@@ -51,6 +51,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
             })?)
         }
     };
+    let mut store = globals.open_ledger_for_writing()?;
+    let open = record::read::open(&store)?.map(|run| run.id.to_string());
+    if declared.is_some() && open.is_none() {
+        return Err(CliError::setup("no run is open, so no task would count the suite").hint("ledger run opens one"));
+    }
     let redactor = Redactor::from_environment();
     let mut log = String::new();
     let mut line = |text: &str| {
@@ -80,9 +85,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
     });
     let ran = ran.map_err(|why| CliError::setup(why).hint("the program is run without a shell; for a pipeline use: -- bash -c '…'"))?;
 
-    let mut store = globals.open_ledger_for_writing()?;
     let mut draft = Draft::new(EntryType::Note, super::globals::actor(args.actor.as_deref()));
-    draft.run = record::read::open(&store)?.map(|run| run.id.to_string());
+    draft.run = open;
     draft.task = Some(task.id.to_string());
     draft.body.insert("exit_code".into(), exit_code.map_or("none".to_owned(), |code| code.to_string()).into());
     draft.parts.push(PartDraft::bytes("command.txt", "text/plain", redactor.clean(&args.command.join(" ")) + "\n"));

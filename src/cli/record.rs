@@ -1,14 +1,22 @@
 //! `ledger record`: evidence made elsewhere, put on the ledger as it is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{CliError, Exit, Globals, MessageFormat};
 use crate::chain::{Draft, EntryType, PartDraft};
 use crate::record;
+use crate::redact::Redactor;
+
+/// The media type of what is not text.
+const BINARY: &str = "application/octet-stream";
+
+/// Larger files are streamed, and so not cleaned.
+const LARGEST_TEXT: u64 = 64 * 1024 * 1024;
 
 /// Put evidence made elsewhere on the ledger
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Recorded files are notes: they are kept and shown, and never change a verdict.")]
+#[command(after_help = "Recorded files are notes: they are kept and shown, and never change a verdict. Text is recorded without the secrets\n\
+                        that can be recognised in it; binary files and files over 64 MiB are recorded as they are.")]
 pub struct Args {
     /// The task it belongs to
     task: String,
@@ -36,18 +44,34 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         if draft.parts.iter().any(|part| part.name == name) {
             return Err(CliError::new(Exit::Usage, format!("two files would both be recorded as {name}")).hint("record them one after the other"));
         }
-        draft.parts.push(PartDraft::file(name, media(file), file.clone()));
+        draft.parts.push(part(name, file)?);
     }
     let entry = store.append(draft)?;
     match ui.format {
         MessageFormat::Json => ui.json(&serde_json::json!({"schema": "ledger.recorded/1", "seq": entry.seq, "leaf": entry.leaf.to_string()}))?,
+        MessageFormat::Human if entry.header.run.is_none() => {
+            ui.answer(format!("recorded as entry {}; no run is open, so it belongs to none", entry.seq));
+        }
         MessageFormat::Human => ui.answer(format!("recorded {} file{} as entry {}", args.files.len(), if args.files.len() == 1 { "" } else { "s" }, entry.seq)),
     }
     Ok(Exit::Good)
 }
 
+/// Text without secrets; what is not text is streamed as it is, and the caller was told so.
+fn part(name: String, file: &Path) -> Result<PartDraft, CliError> {
+    let size = std::fs::metadata(file).map_err(|error| CliError::setup(format!("cannot read {}", file.display())).cause(error))?.len();
+    if media(file) == BINARY || size > LARGEST_TEXT {
+        return Ok(PartDraft::file(name, media(file), file.to_owned()));
+    }
+    let bytes = std::fs::read(file).map_err(|error| CliError::setup(format!("cannot read {}", file.display())).cause(error))?;
+    Ok(match String::from_utf8(bytes) {
+        Ok(text) => PartDraft::bytes(name, media(file), Redactor::from_environment().clean(&text).into_bytes()),
+        Err(error) => PartDraft::bytes(name, BINARY, error.into_bytes()),
+    })
+}
+
 /// The file's own name in the form part names have.
-fn part_name(file: &std::path::Path) -> Result<String, CliError> {
+fn part_name(file: &Path) -> Result<String, CliError> {
     if !file.is_file() {
         return Err(CliError::new(Exit::Usage, format!("{} is not a file", file.display())));
     }
@@ -65,7 +89,7 @@ fn part_name(file: &std::path::Path) -> Result<String, CliError> {
     }
 }
 
-fn media(file: &std::path::Path) -> &'static str {
+fn media(file: &Path) -> &'static str {
     match file.extension().and_then(|extension| extension.to_str()) {
         Some("json") => "application/json",
         Some("xml") => "application/xml",
@@ -73,8 +97,8 @@ fn media(file: &std::path::Path) -> &'static str {
         Some("md") => "text/markdown",
         Some("html") => "text/html",
         Some("csv") => "text/csv",
-        Some("png") => "image/png",
+        Some("png" | "pdf" | "zip" | "gz") => BINARY,
         Some("txt" | "log") => "text/plain",
-        _ => "application/octet-stream",
+        _ => BINARY,
     }
 }

@@ -111,7 +111,7 @@ fn next(run: &Run, judgement: &Judgement) -> String {
     if run.decisions.is_empty() {
         return "ledger go-no-go".into();
     }
-    "ledger package".into()
+    format!("ledger package --key FILE · ledger verify evidence/{}.zip", run.id)
 }
 
 /// Whether the task is the plan's first, so that going on means starting over.
