@@ -45,7 +45,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         MessageFormat::Human => {
             ui.answer(format!("{} attested by {} as entry {}", args.item, ready.principal, entry.seq));
             if entry.header.run.is_none() {
-                ui.note("The run is signed off already: the attestation stands beside it and leaves the signature good.");
+                ui.note(
+                    "The run is signed off already: the attestation stands beside it and leaves the signature good. \
+                     ledger go-no-go counts it; ledger package does not pack it.",
+                );
             }
         }
     }
