@@ -109,3 +109,26 @@ fn checks_are_shown_exactly_as_asked() {
     assert_eq!(unknown.code, 2);
     assert!(unknown.stderr.contains("hint: ledger checks list"));
 }
+
+/// Every deliverable, success criterion and risk of the shipped plan: words may wrap, nothing may be missing.
+#[test]
+fn the_plan_is_shown_whole() {
+    let project = Project::empty();
+    let text = include_str!("../templates/ledger.toml");
+    project.write("ledger.toml", text);
+    let out = project.ledger(&["plan"]);
+    assert_eq!(out.code, 0, "{}", out.stderr);
+    let plan = migration_ledger::config::Config::parse(text.as_bytes(), "ledger.toml".as_ref()).expect("the shipped plan").plan;
+    let mut asked = 0;
+    for file in plan.tasks.iter().flat_map(|task| &task.deliverables) {
+        assert!(out.stdout.contains(&file.file), "{} is not shown:\n{}", file.file, out.stdout);
+        asked += 1;
+    }
+    let success = plan.tasks.iter().flat_map(|task| &task.success);
+    let words = success.chain(plan.risks.iter().flat_map(|risk| [&risk.risk, &risk.mitigation]));
+    for word in words.flat_map(|text| text.split(' ')) {
+        assert!(out.stdout.contains(word), "{word} is not shown:\n{}", out.stdout);
+        asked += 1;
+    }
+    assert!(asked > 60, "only {asked} looked for");
+}

@@ -35,6 +35,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
     ui.answer(format!("{}: {}\n\n", plan.id, plan.title));
     ui.answer(tasks(plan).trim_fmt());
     ui.answer("");
+    ui.answer(promises(plan).trim_fmt());
+    ui.answer("");
     ui.answer(gates(plan).trim_fmt());
     ui.answer("");
     if let (Some(day), Some(schedule)) = (&day, &plan.schedule) {
@@ -54,6 +56,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
     ui.answer("");
     ui.answer(people(plan).trim_fmt());
     ui.answer("");
+    if !plan.risks.is_empty() {
+        ui.answer(risks(plan).trim_fmt());
+        ui.answer("");
+    }
     if let Some(contacts) = &plan.contacts {
         ui.answer(format!(" Contact              {}; emergency: {}", contacts.primary, contacts.emergency));
         ui.answer(format!(" Escalation           {}", contacts.escalation.join(" → ")));
@@ -93,6 +99,26 @@ fn tasks(plan: &Plan) -> Table {
             priority(task.priority),
             &needs,
         ]);
+    }
+    table
+}
+
+/// What each task delivers, and what counts as its success.
+fn promises(plan: &Plan) -> Table {
+    let mut table = table(&["TASK", "DELIVERS", "SUCCESS"]);
+    for task in &plan.tasks {
+        let files: Vec<&str> = task.deliverables.iter().map(|d| d.file.as_str()).collect();
+        table.add_row([task.id.as_str(), &files.join(", "), &task.success.join(", ")]);
+    }
+    table
+}
+
+fn risks(plan: &Plan) -> Table {
+    let mut table = table(&["RISK", "PROBABILITY", "IMPACT", "MITIGATION", "MEASURED BY"]);
+    for risk in &plan.risks {
+        let tasks: Vec<&str> = risk.tasks.iter().map(|t| t.as_str()).collect();
+        let tasks = if tasks.is_empty() { "nothing".to_owned() } else { tasks.join(", ") };
+        table.add_row([&risk.risk, &risk.probability, &risk.impact, &risk.mitigation, &tasks]);
     }
     table
 }
