@@ -633,7 +633,11 @@ fn the_commands_end_with_what_the_decision_is() {
     expect(format!("sign-off --decision go {as_lead}"), 3, &["other roles than signoff@ledger"]);
     expect(format!("sign-off --decision go {as_cto}"), 0, &["go signed by cto@example.com"]);
     expect("go-no-go".into(), 11, &["Sign-off  APPROVED", "Decision  UNDECIDED", "open: Maintenance window scheduled (window)"]);
-    expect(format!("attest window {as_lead}"), 0, &["window attested by lead@example.com", "leaves the signature good"]);
+    expect(
+        format!("attest window {as_lead}"),
+        0,
+        &["window attested by lead@example.com", "leaves the signature good", "ledger package does not pack it"],
+    );
     expect("go-no-go".into(), 0, &["Sign-off  APPROVED", "Decision  GO WITH DEVIATIONS"]);
     expect("go-no-go --message-format json".into(), 0, &["\"schema\":\"ledger.go-no-go/1\"", "\"decision\":\"go-with-deviations\""]);
     expect("report".into(), 0, &["report/STAGING_MIGRATION_READINESS_REPORT.html"]);
@@ -642,4 +646,62 @@ fn the_commands_end_with_what_the_decision_is() {
     expect("package --key cto@example.com".into(), 0, &["(unchanged)"]);
     expect("package".into(), 0, &["(unchanged)", "signed before, over these bytes"]);
     expect("report --run another".into(), 3, &["the ledger has no run another"]);
+}
+
+/// The files below a folder: relative path and bytes.
+fn bytes_below(root: &std::path::Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
+    let (mut found, mut open) = (std::collections::BTreeMap::new(), vec![root.to_owned()]);
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => open.push(path),
+                false => _ = found.insert(path.strip_prefix(root).unwrap().to_owned(), std::fs::read(&path).unwrap()),
+            }
+        }
+    }
+    found
+}
+
+/// One ledger, two machines: time zone, locale, umask, home, columns and folder are different, and no byte is.
+#[test]
+fn report_and_package_depend_on_the_ledger_alone() {
+    let keys = tempfile::tempdir().unwrap();
+    migration_ledger::sign::generate(&keys.path().join("ops"), "ops@example.com").unwrap();
+    let mut world = good();
+    world.attest();
+    world.sign(true).unwrap();
+    let (from, store, _kept) = (world.path.clone(), world.store, world.dir);
+    store.close().unwrap();
+
+    let made = |zone: &str, locale: &str, umask: &str, columns: &str, folder: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join(folder);
+        std::fs::create_dir_all(root.join("evidence")).unwrap();
+        std::fs::write(root.join("ledger.toml"), PLAN).unwrap();
+        std::fs::copy(&from, root.join("evidence/ledger.db")).unwrap();
+        let script = "umask $UMASK && \"$LEDGER\" report --out out/report && \"$LEDGER\" package --key \"$KEY\" --out out/package";
+        let out = std::process::Command::new("bash")
+            .args(["-c", script])
+            .current_dir(&root)
+            .env_clear()
+            .envs([("TZ", zone), ("LC_ALL", locale), ("LANG", locale), ("UMASK", umask), ("COLUMNS", columns)])
+            .env("LEDGER", env!("CARGO_BIN_EXE_ledger"))
+            .env("KEY", keys.path().join("ops"))
+            .env("HOME", &root)
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        bytes_below(&root.join("out"))
+    };
+    let here = made("UTC", "C", "022", "80", "a");
+    let there = made("Pacific/Kiritimati", "tr_TR.UTF-8", "077", "200", "another folder/b");
+    assert_eq!(here.keys().collect::<Vec<_>>(), there.keys().collect::<Vec<_>>());
+    for (name, bytes) in &here {
+        assert!(bytes == &there[name], "{} differs", name.display());
+    }
+    for wanted in ["package/staging_migration_20260108.zip", "package/staging_migration_20260108.zip.sig"] {
+        assert!(here.contains_key(std::path::Path::new(wanted)), "{wanted} was not made: {:?}", here.keys());
+    }
+    assert!(here.keys().filter(|name| name.starts_with("report")).count() >= 7, "{:?}", here.keys());
 }
