@@ -12,15 +12,52 @@ use crate::domain::{CheckOutcome, Evidence, SubjectRow};
 use crate::pg::Session;
 
 /// Measures one check: when it was asked and how long it took.
+///
+/// The clock starts before the work that answers the question. Where one piece of work answers several, they share a copy that was
+/// [`stopped`](Asked::stopped); where no work of its own was done, none is claimed: [`unmeasured`](Asked::unmeasured).
+#[derive(Clone, Debug)]
 pub struct Asked {
     started: String,
-    clock: Instant,
+    clock: Clock,
+}
+
+#[derive(Clone, Debug)]
+enum Clock {
+    Running(Instant),
+    /// Microseconds; 0: not measured.
+    Stopped(i64),
 }
 
 impl Asked {
     /// The question is put now.
     pub fn now() -> Self {
-        Self { started: Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true), clock: Instant::now() }
+        Self { started: Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true), clock: Clock::Running(Instant::now()) }
+    }
+
+    /// Nothing was done for this question alone: its evidence has no duration.
+    pub fn unmeasured() -> Self {
+        Self { clock: Clock::Stopped(0), ..Self::now() }
+    }
+
+    /// Measured elsewhere: when the work began (RFC 3339 in UTC) and the microseconds it took. Without a beginning, unmeasured.
+    pub fn measured(started: Option<&str>, duration_us: i64) -> Self {
+        match started {
+            Some(started) => Self { started: started.to_owned(), clock: Clock::Stopped(duration_us) },
+            None => Self::unmeasured(),
+        }
+    }
+
+    /// The work is done; what still comes until the answer is not part of it.
+    #[must_use]
+    pub fn stopped(self) -> Self {
+        Self { clock: Clock::Stopped(self.elapsed_us()), ..self }
+    }
+
+    fn elapsed_us(&self) -> i64 {
+        match self.clock {
+            Clock::Running(since) => i64::try_from(since.elapsed().as_micros()).unwrap_or(i64::MAX),
+            Clock::Stopped(us) => us,
+        }
     }
 
     /// The answer is here: rows become evidence, judged.
@@ -50,8 +87,8 @@ impl Asked {
             method: (check.kind == Kind::Probe).then(|| "probe, described in the check's file".to_owned()),
             parameters,
             asked_of: asked_of.to_owned(),
+            duration_us: self.elapsed_us(),
             started: self.started,
-            duration_us: i64::try_from(self.clock.elapsed().as_micros()).unwrap_or(i64::MAX),
             min_subjects: check.min_subjects,
             rows,
             outcome,
@@ -103,4 +140,29 @@ async fn rows(session: &Session, check: &Check, parameters: &Value) -> Result<Ve
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::checks::find;
+
+    fn took(asked: Asked) -> i64 {
+        asked.answered(find("linkage").unwrap(), "target", Value::Null, Vec::new()).duration_us
+    }
+
+    #[test]
+    fn a_time_is_of_the_work_or_is_not_claimed() {
+        let asked = Asked::now();
+        std::thread::sleep(Duration::from_millis(20));
+        let stopped = asked.clone().stopped();
+        std::thread::sleep(Duration::from_millis(20));
+        let (whole, work) = (took(asked), took(stopped));
+        assert!(work >= 20_000 && whole >= work + 20_000, "{work} {whole}");
+        assert_eq!(took(Asked::unmeasured()), 0);
+        assert_eq!(took(Asked::measured(Some("2026-01-08T10:00:00.000000Z"), 7)), 7);
+        assert_eq!(took(Asked::measured(None, 7)), 0);
+    }
 }

@@ -90,7 +90,7 @@ pub struct Evidence {
     pub asked_of: String,
     /// When it was asked, RFC 3339 in UTC with microseconds.
     pub started: String,
-    /// How long the answer took, microseconds.
+    /// How long the answer took, microseconds. 0: not measured, as when nothing was done for this check alone.
     pub duration_us: i64,
     /// Fewer subjects than this and the check is Unknown: nothing was established.
     pub min_subjects: u64,

@@ -175,7 +175,7 @@ fn check_view(run: &Run, result: &AttemptResult, check: &CheckResult, fail_at: S
         examined: check.examined,
         bad: check.subjects.len() as u64,
         asked_of: evidence.map(|e| e.asked_of.clone()).unwrap_or_default(),
-        duration: evidence.map(|e| format::duration(e.duration_us)).unwrap_or_default(),
+        duration: evidence.filter(|e| e.duration_us > 0).map(|e| format::duration(e.duration_us)).unwrap_or_default(),
         sql_sha256: evidence.and_then(|e| e.sql_sha256.clone()).unwrap_or_default(),
         href: part.map(|p| format!("../{}", p.path)).unwrap_or_default(),
     }

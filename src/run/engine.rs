@@ -217,7 +217,8 @@ impl Engine<'_> {
             }
         };
         for evidence in &report.evidence {
-            log.line(format!("{}: {} ({} subjects, {} µs)", evidence.check, evidence.outcome, evidence.rows.len(), evidence.duration_us));
+            let took = if evidence.duration_us > 0 { format!(", {} µs", evidence.duration_us) } else { String::new() };
+            log.line(format!("{}: {} ({} subjects{took})", evidence.check, evidence.outcome, evidence.rows.len()));
         }
         if let Some(why) = &stopped {
             log.line(format!("stopped: {why}"));

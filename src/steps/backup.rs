@@ -46,7 +46,7 @@ pub async fn back_up(cx: &Context<'_>, label: &str, checks: &BackupChecks, repor
             cx.log.line(format!("backup not made: {error}"));
             report.evidence.push(failed(asked, made, "target", label, &error));
             for check in [restores, matches] {
-                report.evidence.push(Asked::now().unanswered(check, "scratch", serde_json::Value::Null, "no backup was made"));
+                report.evidence.push(Asked::unmeasured().unanswered(check, "scratch", serde_json::Value::Null, "no backup was made"));
             }
             return Ok(None);
         }
@@ -70,7 +70,12 @@ pub async fn back_up(cx: &Context<'_>, label: &str, checks: &BackupChecks, repor
         Err(error) => {
             cx.log.line(format!("backup not restored: {error}"));
             report.evidence.push(failed(asked, restores, "scratch", &backed.facts.file, &error));
-            report.evidence.push(Asked::now().unanswered(matches, "scratch", serde_json::Value::Null, "the backup could not be restored"));
+            report.evidence.push(Asked::unmeasured().unanswered(
+                matches,
+                "scratch",
+                serde_json::Value::Null,
+                "the backup could not be restored",
+            ));
             return Ok(Some(backed));
         }
     };

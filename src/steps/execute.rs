@@ -110,7 +110,9 @@ async fn locked(
     }
     // A new session: the one that ran the files may be gone, and what it said last need not be what the server did.
     let eyes = cx.target.session(Access::ReadOnly).await?;
+    let asked = Asked::now();
     let after_state = history::schema_state(&eyes, set.layout, baseline).await?;
+    let history_read = asked.stopped();
     let schema_after = after_state.version().map(str::to_owned);
     report.attach("schema_version_after.txt", "text/plain", format!("{}\n", schema_after.as_deref().unwrap_or("unknown")));
     cx.log.line(format!("schema version after: {}", schema_after.as_deref().unwrap_or("unknown")));
@@ -126,7 +128,7 @@ async fn locked(
     for change in &changes {
         cx.log.line(format!("catalog: {change}"));
     }
-    after::consistent(&eyes, report, &ran, &after_state).await?;
+    after::consistent(&eyes, report, &ran, (&after_state, &history_read)).await?;
     let backup = match ran.completed() {
         true => after::backup(cx, report, &catalog_after, schema_after.as_deref()).await?,
         false => after::no_backup(report, "the migrations did not complete")?,
@@ -172,7 +174,7 @@ async fn apply_all(cx: &Context<'_>, session: &crate::pg::Session, ran: &mut Ran
 /// Every other check is Unknown when nothing was run.
 fn not_run(report: &mut StepReport, ran: &Ran<'_>, why: &str) -> Result<(), StepError> {
     let rows = ran.pending.iter().map(|m| SubjectRow::undecided(&m.up.file, "applied", format!("not run: {why}"))).collect();
-    super::probe(report, "migrations-applied", Asked::now(), "target", serde_json::Value::Null, rows)
+    super::probe(report, "migrations-applied", Asked::unmeasured(), "target", serde_json::Value::Null, rows)
 }
 
 fn finish(

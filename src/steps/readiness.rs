@@ -12,8 +12,12 @@ use crate::domain::{Outcome, SubjectRow};
 
 /// Looks at the run so far; touches no database.
 pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepError> {
-    ask(report, "tasks-have-results", "run", json!({ "tasks": cx.config.plan.tasks.len() }), tasks(cx))?;
-    ask(report, "deliverables-present", "run", Value::Null, deliverables(cx))?;
+    let asked = Asked::now();
+    let rows = tasks(cx);
+    ask(report, "tasks-have-results", asked, "run", json!({ "tasks": cx.config.plan.tasks.len() }), rows)?;
+    let asked = Asked::now();
+    let rows = deliverables(cx);
+    ask(report, "deliverables-present", asked, "run", Value::Null, rows)?;
     let rows = rendered(cx);
     report.headline = match cx.rendered {
         Some(Ok(files)) => format!("report of {}", super::paper::counted(files.len() as u64, "file", "files")),
@@ -24,12 +28,13 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
         let mark = row.ok.map_or("unknown", |ok| if ok { "ok" } else { "wrong" });
         cx.log.line(format!("{mark}: {}: {}", row.subject, row.observed));
     }
-    ask(report, "report-renders", "report", Value::Null, rows)
+    // Rendered before this step began, by the engine.
+    ask(report, "report-renders", Asked::unmeasured(), "report", Value::Null, rows)
 }
 
-fn ask(report: &mut StepReport, code: &str, of: &str, parameters: Value, rows: Vec<SubjectRow>) -> Result<(), StepError> {
+fn ask(report: &mut StepReport, code: &str, asked: Asked, of: &str, parameters: Value, rows: Vec<SubjectRow>) -> Result<(), StepError> {
     let check = find(code).ok_or_else(|| StepError::cannot(format!("the check {code} is not in the list")))?;
-    report.evidence.push(Asked::now().answered(check, of, parameters, rows));
+    report.evidence.push(asked.answered(check, of, parameters, rows));
     Ok(())
 }
 

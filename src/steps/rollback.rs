@@ -25,7 +25,9 @@ pub use target::roll_back;
 /// Tries the way back.
 pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepError> {
     let config = &cx.config.migrations;
+    let asked = Asked::now();
     let set = MigrationSet::read(&cx.project.path(&config.dir), &config.layout).map_err(|error| StepError::cannot(error.to_string()))?;
+    let asked = asked.stopped();
     let environment =
         cx.environment().ok_or_else(|| StepError::cannot("the environment task has no result in this run: nothing to go back from"))?;
     let target = target_version(cx, &set)?;
@@ -35,16 +37,16 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     report.attach("rollback_script.sql", "application/sql", script);
 
     let Some(backup) = &environment.backup else {
-        documented(report, &above, None)?;
+        documented(report, asked, &above, None)?;
         for code in judge::CODES {
-            unanswered(report, code, Asked::now(), judge::WHERE, "the environment task made no backup to try it on")?;
+            unanswered(report, code, Asked::unmeasured(), judge::WHERE, "the environment task made no backup to try it on")?;
         }
         return Ok(());
     };
     cx.progress.say("restoring the pre-migration backup into a scratch database");
     let tried = trial::run(cx, &set, &above, &target, &cx.project.path(backup.file.as_ref())).await;
     let restore_us = tried.as_ref().ok().and_then(|trial| trial.restore_us).or(backup.restore_us);
-    documented(report, &above, restore_us)?;
+    documented(report, asked, &above, restore_us)?;
     let trial = match tried {
         Ok(trial) => {
             judge::all(report, &trial)?;
@@ -53,7 +55,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
         Err(error) => {
             cx.log.line(format!("the trial could not be made: {error}"));
             for code in judge::CODES {
-                unanswered(report, code, Asked::now(), judge::WHERE, error.to_string())?;
+                unanswered(report, code, Asked::unmeasured(), judge::WHERE, error.to_string())?;
             }
             None
         }
@@ -86,7 +88,7 @@ fn listed(migrations: &[&Migration]) -> String {
     }
 }
 
-fn documented(report: &mut StepReport, above: &[&Migration], restore_us: Option<i64>) -> Result<(), StepError> {
+fn documented(report: &mut StepReport, asked: Asked, above: &[&Migration], restore_us: Option<i64>) -> Result<(), StepError> {
     let rows = above
         .iter()
         .map(|migration| {
@@ -99,7 +101,7 @@ fn documented(report: &mut StepReport, above: &[&Migration], restore_us: Option<
             SubjectRow::new(&migration.up.file, down.is_some(), "a down script", observed).with_detail(json!({ "restore_us": restore_us }))
         })
         .collect();
-    probe(report, "rollback-documented", Asked::now(), "files", Value::Null, rows)
+    probe(report, "rollback-documented", asked, "files", Value::Null, rows)
 }
 
 fn finish(

@@ -7,7 +7,7 @@
 mod dry_run;
 mod files;
 
-pub(crate) use dry_run::{applied_row, failure_row};
+pub(crate) use dry_run::{applied_row, failure_row, ran};
 
 use super::{Context, StepError, StepReport};
 use crate::checks::ask::Asked;
@@ -65,7 +65,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     cx.progress.say("reading the scripts");
     files::order(report, &scripts)?;
     files::applied_unchanged(report, &scripts)?;
-    let remarks = files::contents(cx, report, &scripts)?;
+    let (remarks, parsed) = files::contents(cx, report, &scripts)?;
 
     let tried = dry_run::run(cx, report, &scripts).await;
     let rehearsal = match &tried {
@@ -73,7 +73,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
         Err(_) => None,
     };
     // Syntax is answered last: where PostgreSQL itself ran a file, its word counts more than a parser's.
-    files::syntax(report, &scripts, &remarks, rehearsal)?;
+    files::syntax(report, &scripts, (&remarks, parsed), rehearsal)?;
     product(report, &scripts, rehearsal);
     tried.map(|_| ())
 }

@@ -27,6 +27,12 @@ async fn a_true_way_back_passes_with_its_times() {
     assert!(product.down_us.is_some_and(|us| us > 0) && product.up_again_us.is_some() && product.restore_us.is_some());
     assert_eq!(product.differences, Vec::<String>::new());
     assert_eq!(given.check("rollback-keeps-new-rows").rows.len(), 2, "{:?}", given.check("rollback-keeps-new-rows"));
+    // Each check has the time of the work that answers it.
+    assert_eq!(Some(given.check("rollback-runs").duration_us), product.down_us);
+    for code in ["rollback-restores-catalog", "rollback-keeps-row-security", "rollback-keeps-data", "rollback-keeps-new-rows"] {
+        assert!(given.check(code).duration_us > 500, "{code} takes sessions and queries: {} us", given.check(code).duration_us);
+    }
+    assert!(given.check("rollback-up-again").started > given.check("rollback-keeps-data").started);
     let script = given.file("rollback_script.sql");
     let (first, second) = (script.find("004_index.down.sql").unwrap(), script.find("003_keys.down.sql").unwrap());
     assert!(first < second && !script.contains("002_pages.down.sql"));

@@ -24,6 +24,9 @@ async fn good_scripts_pass_and_leave_the_target_as_it_was() {
     let Some(Product::Scripts(product)) = &given.report.product else { panic!("no product") };
     assert_eq!(product.migrations.iter().map(|m| m.pending).collect::<Vec<_>>(), [false, true, true, true]);
     assert!(product.estimate_us.is_some_and(|us| us > 0));
+    assert_eq!(Some(given.check("dry-run-applies").duration_us), product.estimate_us);
+    assert!(given.check("dry-run-round-trip").duration_us > 0);
+    assert_eq!(given.check("dry-run-verifies").duration_us, 0, "not measured apart from the files");
     assert_eq!(day.count("select count(*) from pg_catalog.pg_namespace where nspname = 'ledger'").await, 0);
     assert_eq!(day.count("select count(*) from public.notes").await, 50);
     day.close().await;

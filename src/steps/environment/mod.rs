@@ -39,10 +39,12 @@ const QUERIES: [&str; 7] = [
 pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepError> {
     sweep(cx).await;
     let session = cx.target.session(Access::ReadOnly).await?;
+    let asked = Asked::now();
     let facts = Facts::read(&session, cx.target.identity()).await?;
+    let read = asked.stopped();
     cx.log.line(format!("PostgreSQL {}, database {}, role {}, {}", facts.server_version, facts.database, facts.role, facts.tls()));
 
-    questions(cx, &session, &facts, report).await?;
+    questions(cx, &session, (&facts, read), report).await?;
     let version = schema_version(cx, &session, report).await?;
 
     let backed = back_up(cx, "pre_migration", &BACKUP, report).await?;
@@ -88,19 +90,23 @@ async fn sweep(cx: &Context<'_>) {
     }
 }
 
-async fn questions(cx: &Context<'_>, session: &Session, facts: &Facts, report: &mut StepReport) -> Result<(), StepError> {
+async fn questions(cx: &Context<'_>, session: &Session, (facts, read): (&Facts, Asked), report: &mut StepReport) -> Result<(), StepError> {
     let known = |code: &str| find(code).ok_or_else(|| StepError::cannot(format!("there is no check {code}")));
-    let mut probe = |code: &str, asked_of: &str, rows: Vec<SubjectRow>| -> Result<(), StepError> {
-        report.evidence.push(Asked::now().answered(known(code)?, asked_of, Value::Null, rows));
+    let mut probe = |code: &str, asked_of: &str, asked: Asked, rows: Vec<SubjectRow>| -> Result<(), StepError> {
+        report.evidence.push(asked.answered(known(code)?, asked_of, Value::Null, rows));
         Ok(())
     };
-    probe("server-version-untested", "target", vec![probes::server_version(&facts.server_version, facts.server_version_num)])?;
-    probe("connection-encrypted", "target", vec![probes::connection(facts.tls.as_ref(), facts.address.as_deref())])?;
-    probe("client-tools", "files", probes::client_tools(cx.target.major(), &cx.config.backup))?;
-    probe("required-variables", "process", probes::variables(&cx.config.require.variables, |name| std::env::var_os(name)))?;
+    // One reading of the server's facts answers both.
+    let version = vec![probes::server_version(&facts.server_version, facts.server_version_num)];
+    probe("server-version-untested", "target", read.clone(), version)?;
+    probe("connection-encrypted", "target", read, vec![probes::connection(facts.tls.as_ref(), facts.address.as_deref())])?;
+    // Arguments are worked out from left to right: the clock before the rows.
+    probe("client-tools", "files", Asked::now(), probes::client_tools(cx.target.major(), &cx.config.backup))?;
+    let variables = &cx.config.require.variables;
+    probe("required-variables", "process", Asked::now(), probes::variables(variables, |name| std::env::var_os(name)))?;
     let factor = cx.config.require.free_space_factor.unwrap_or(1.0);
     let backups = cx.project.path(&cx.config.backup.dir);
-    probe("free-space", "files", probes::free_space(&backups, facts.local_data_directory(), facts.database_bytes, factor))?;
+    probe("free-space", "files", Asked::now(), probes::free_space(&backups, facts.local_data_directory(), facts.database_bytes, factor))?;
 
     let parameters = json!({
         "role": null,

@@ -18,13 +18,17 @@ const MADE: &str = "post-migration-backup-made";
 const RESTORES: &str = "post-migration-backup-restores";
 
 /// Version, history and indexes.
-pub async fn consistent(session: &Session, report: &mut StepReport, ran: &Ran<'_>, after: &SchemaState) -> Result<(), StepError> {
+pub async fn consistent(
+    session: &Session,
+    report: &mut StepReport,
+    ran: &Ran<'_>,
+    (after, read): (&SchemaState, &Asked),
+) -> Result<(), StepError> {
     let last = ran.set.last_version().unwrap_or_default();
     let version = after.version().unwrap_or("none");
     let row = SubjectRow::new("schema version", same(version, last), last, version);
-    probe(report, "schema-version-updated", Asked::now(), "target", Value::Null, vec![row])?;
+    probe(report, "schema-version-updated", read.clone(), "target", Value::Null, vec![row])?;
 
-    let asked = Asked::now();
     let recorded = match after {
         SchemaState::History(rows) => rows.as_slice(),
         _ => &[],
@@ -47,7 +51,7 @@ pub async fn consistent(session: &Session, report: &mut StepReport, ran: &Ran<'_
     for row in recorded.iter().filter(|row| ran.set.find(&row.version).is_none()) {
         rows.push(SubjectRow::new(format!("{} {}", row.version, row.name), false, "a file in the folder", "no such file"));
     }
-    probe(report, "history-consistent", asked, "target", Value::Null, rows)?;
+    probe(report, "history-consistent", read.clone(), "target", Value::Null, rows)?;
 
     let check = checks::find("invalid-index-left").ok_or_else(|| StepError::cannot("there is no check invalid-index-left"))?;
     report.evidence.push(ask(session, check, Value::Null, "target").await);
@@ -57,7 +61,7 @@ pub async fn consistent(session: &Session, report: &mut StepReport, ran: &Ran<'_
 /// Says that no backup was made, and why.
 pub fn no_backup(report: &mut StepReport, why: &str) -> Result<Option<BackupFacts>, StepError> {
     for code in [MADE, RESTORES] {
-        unanswered(report, code, Asked::now(), "target", why)?;
+        unanswered(report, code, Asked::unmeasured(), "target", why)?;
     }
     Ok(None)
 }
@@ -84,7 +88,7 @@ pub async fn backup(
         Err(error) => {
             cx.log.line(format!("post-migration backup: {error}"));
             unanswered(report, MADE, asked, "target", error.to_string())?;
-            unanswered(report, RESTORES, Asked::now(), "target", "there is no backup")?;
+            unanswered(report, RESTORES, Asked::unmeasured(), "target", "there is no backup")?;
             return Ok(None);
         }
     };

@@ -10,7 +10,7 @@ use crate::migrate::layout::same;
 use crate::migrate::verify::verify;
 use crate::migrate::{Failure, Migration, MigrationSet, SchemaState, Script};
 use crate::pg::Session;
-use crate::steps::scripts::{applied_row, failure_row};
+use crate::steps::scripts::{applied_row, failure_row, ran as ran_files};
 use crate::steps::{Context, StepError, StepReport, probe, unanswered};
 
 /// What is not applied yet, and what an earlier attempt of this very run has applied.
@@ -65,7 +65,7 @@ pub fn files_as_examined(
 
 /// What came of each file, and in which state the database is.
 pub fn applied(cx: &Context<'_>, report: &mut StepReport, ran: &Ran<'_>, after: &SchemaState) -> Result<(), StepError> {
-    let asked = Asked::now();
+    let asked = ran_files(ran.proved.iter().map(|proved| &proved.applied));
     let code = "migrations-applied";
     if ran.pending.is_empty() && ran.earlier.is_empty() {
         let why = format!("nothing is pending: the target is at {}", after.version().unwrap_or("no version"));
@@ -144,7 +144,8 @@ fn stated(ran: &Ran<'_>, after: &SchemaState) -> String {
 
 /// The verify scripts: those run after each file, and those of files applied by an earlier attempt, asked again now.
 pub async fn verified(session: &Session, report: &mut StepReport, ran: &Ran<'_>) -> Result<(), StepError> {
-    let asked = Asked::now();
+    // Each script right after its file, and not measured apart from it.
+    let asked = Asked::unmeasured();
     let mut rows = Vec::new();
     for migration in &ran.earlier {
         rows.extend(verified_row(&migration.up.file, &verify(session, migration).await));

@@ -85,7 +85,13 @@ async fn ask_expected(session: &Session, check: &Check, config: &ForeignKeys) ->
     let lines = &config.expected;
     if lines.is_empty() {
         let none = ("[foreign-keys] none-expected", config.none_expected.as_deref());
-        return undeclared(Asked::now(), check, TARGET, none, "set [foreign-keys] expected in ledger.toml to the keys that must exist");
+        return undeclared(
+            Asked::unmeasured(),
+            check,
+            TARGET,
+            none,
+            "set [foreign-keys] expected in ledger.toml to the keys that must exist",
+        );
     }
     let mut wanted = Vec::new();
     let mut unread = Vec::new();

@@ -232,7 +232,7 @@ async fn own_checks(cx: &Context<'_>, report: &mut StepReport, session: &Session
         cx.progress.say(check.code.as_str());
         let evidence = if check.as_role.is_some() || !check.settings.is_empty() {
             let why = "`as-role` and `setting` belong to checks of the step row-security";
-            Asked::now().unanswered(check, TARGET, Value::Null, why)
+            Asked::unmeasured().unanswered(check, TARGET, Value::Null, why)
         } else {
             in_a_cage(session, ask(session, check, Value::Null, TARGET)).await?
         };

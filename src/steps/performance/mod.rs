@@ -66,7 +66,7 @@ async fn ask_target(cx: &Context<'_>, report: &mut StepReport, excluded: &[Strin
         }
         Err(error) => {
             for check in queries {
-                report.evidence.push(Asked::now().unanswered(check, "target", parameters.clone(), error.to_string()));
+                report.evidence.push(Asked::unmeasured().unanswered(check, "target", parameters.clone(), error.to_string()));
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::checks::ask::Asked;
 use crate::domain::SubjectRow;
 use crate::domain::product::TableState;
 use crate::pg::CatalogChange;
-use crate::steps::scripts::{applied_row, failure_row};
+use crate::steps::scripts::{applied_row, failure_row, ran};
 use crate::steps::{StepError, StepReport, probe, unanswered};
 
 /// The checks of the trial, in order.
@@ -27,7 +27,7 @@ const PROTECTION: [&str; 2] = ["row security", "policy"];
 /// Judges the whole trial.
 pub fn all(report: &mut StepReport, trial: &Trial) -> Result<(), StepError> {
     let mut open = |codes: &[&str], why: &str| -> Result<(), StepError> {
-        codes.iter().try_for_each(|code| unanswered(report, code, Asked::now(), WHERE, why))
+        codes.iter().try_for_each(|code| unanswered(report, code, Asked::unmeasured(), WHERE, why))
     };
     if let Some(why) = &trial.not_up {
         return open(&CODES, why);
@@ -35,9 +35,10 @@ pub fn all(report: &mut StepReport, trial: &Trial) -> Result<(), StepError> {
     if trial.above == 0 {
         return open(&CODES, "no migration stands above the target version: there is no way back to try");
     }
-    let mut say = |code: &str, rows: Vec<SubjectRow>| probe(report, code, Asked::now(), WHERE, Value::Null, rows);
+    let mut say = |code: &str, asked: Asked, rows: Vec<SubjectRow>| probe(report, code, asked, WHERE, Value::Null, rows);
     say(
         "rollback-runs",
+        ran(trial.down.iter().filter_map(|step| step.applied.as_ref())),
         trial
             .down
             .iter()
@@ -54,13 +55,14 @@ pub fn all(report: &mut StepReport, trial: &Trial) -> Result<(), StepError> {
     let (Some(before), Some(after)) = (&trial.at_target, &trial.after) else {
         return CODES[1..]
             .iter()
-            .try_for_each(|code| unanswered(report, code, Asked::now(), WHERE, "the way down was not gone to its end"));
+            .try_for_each(|code| unanswered(report, code, Asked::unmeasured(), WHERE, "the way down was not gone to its end"));
     };
-    say("rollback-restores-catalog", catalog_rows(before, after))?;
-    say("rollback-keeps-row-security", protection_rows(before, after))?;
-    say("rollback-keeps-data", data_rows(before, after))?;
+    say("rollback-restores-catalog", after.catalog_read.clone(), catalog_rows(before, after))?;
+    say("rollback-keeps-row-security", after.catalog_read.clone(), protection_rows(before, after))?;
+    say("rollback-keeps-data", after.tables_read.clone(), data_rows(before, after))?;
     say(
         "rollback-up-again",
+        ran(trial.again.iter().map(|proved| &proved.applied)),
         trial
             .again
             .iter()
@@ -74,10 +76,10 @@ pub fn all(report: &mut StepReport, trial: &Trial) -> Result<(), StepError> {
         (Some(counts), true) => {
             let without: Vec<Value> = trial.without.iter().map(|(table, why)| json!({ "table": table, "why": why })).collect();
             let rows = witness_rows(trial, before, counts);
-            probe(report, CODES[5], Asked::now(), WHERE, json!({ "tables without a witness": without }), rows)
+            probe(report, CODES[5], counts.asked.clone(), WHERE, json!({ "tables without a witness": without }), rows)
         }
-        (None, true) => unanswered(report, CODES[5], Asked::now(), WHERE, "the second way down was not gone to its end"),
-        (_, false) => unanswered(report, CODES[5], Asked::now(), WHERE, "the second way up was not gone to its end"),
+        (None, true) => unanswered(report, CODES[5], Asked::unmeasured(), WHERE, "the second way down was not gone to its end"),
+        (_, false) => unanswered(report, CODES[5], Asked::unmeasured(), WHERE, "the second way up was not gone to its end"),
     }
 }
 

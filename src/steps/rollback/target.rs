@@ -18,7 +18,7 @@ use crate::migrate::verify::verify;
 use crate::migrate::{ApplyOptions, Migration, MigrationSet, SchemaState, history};
 use crate::pg::Access;
 use crate::pg::dump::Tools;
-use crate::steps::scripts::{applied_row, failure_row};
+use crate::steps::scripts::{applied_row, failure_row, ran};
 use crate::steps::{Context, StepError, StepReport, probe};
 
 /// How long another runner is waited for: less than elsewhere, this is an emergency.
@@ -58,7 +58,7 @@ async fn locked(cx: &Context<'_>, version: &str, set: &MigrationSet, report: &mu
     if back.is_empty() {
         return Err(StepError::cannot(format!("nothing above version {version} is applied: the target is at {from_version}")));
     }
-    super::documented(report, &back, None)?;
+    super::documented(report, Asked::unmeasured(), &back, None)?;
     if let Some(without) = back.iter().find(|m| m.down.is_none()) {
         return Err(StepError::Cannot {
             what: format!("version {} has no down script; nothing was reverted", without.version),
@@ -90,7 +90,8 @@ async fn locked(cx: &Context<'_>, version: &str, set: &MigrationSet, report: &mu
     }
     drop(session);
     let rows = steps.iter().filter_map(|step| step.applied.as_ref()).map(applied_row).collect();
-    probe(report, "rollback-runs", Asked::now(), "target", Value::Null, rows)?;
+    let asked = ran(steps.iter().filter_map(|step| step.applied.as_ref()));
+    probe(report, "rollback-runs", asked, "target", Value::Null, rows)?;
     reached(cx, report, set, version).await?;
     finish(report, &back, &steps, from_version, version);
     Ok(())

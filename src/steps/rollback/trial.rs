@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::checks::ask::Asked;
 use crate::domain::product::TableState;
 use crate::migrate::rehearse::{Proved, prove};
 use crate::migrate::revert::{Reverted, revert};
@@ -16,6 +17,9 @@ use crate::steps::Context;
 pub struct Snapshot {
     pub catalog: Catalog,
     pub tables: Vec<TableState>,
+    /// The time it took to read each.
+    pub catalog_read: Asked,
+    pub tables_read: Asked,
 }
 
 /// One witness after the second way down.
@@ -33,6 +37,8 @@ pub struct Counts {
     pub before_planting: RowCounts,
     pub before_down: RowCounts,
     pub after_down: RowCounts,
+    /// From planting the witnesses to looking for them.
+    pub asked: Asked,
 }
 
 /// What the trial came to, stage by stage; a stage that was not reached is `None` or empty.
@@ -140,6 +146,7 @@ async fn stages(
     }
 
     let tables: Vec<String> = trial.at_target.iter().flat_map(|at| &at.tables).map(|state| state.table.clone()).collect();
+    let asked = Asked::now();
     let planting = copy.session(Access::ReadWrite).await?;
     let before_planting = row_counts(&planting, &tables).await?;
     let planted = plant(&planting, &tables).await?;
@@ -157,7 +164,7 @@ async fn stages(
         trial.looked.push(Looked { witness, there });
     }
     let after_down = row_counts(&eyes, &tables).await?;
-    trial.counts = Some(Counts { before_planting, before_down, after_down });
+    trial.counts = Some(Counts { before_planting, before_down, after_down, asked: asked.stopped() });
     Ok(())
 }
 
@@ -179,5 +186,10 @@ async fn snapshot(cx: &Context<'_>, copy: &Target) -> Result<Snapshot, PgError> 
     let mut excluded = cx.config.backup.exclude_schemas.clone();
     excluded.push("ledger".to_owned());
     let session = copy.session(Access::ReadOnly).await?;
-    Ok(Snapshot { catalog: Catalog::read(&session, &excluded).await?, tables: table_states(&session, &excluded).await? })
+    let asked = Asked::now();
+    let catalog = Catalog::read(&session, &excluded).await?;
+    let catalog_read = asked.stopped();
+    let asked = Asked::now();
+    let tables = table_states(&session, &excluded).await?;
+    Ok(Snapshot { catalog, tables, catalog_read, tables_read: asked.stopped() })
 }

@@ -73,7 +73,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
 
     report.evidence.extend(policies_kept(cx.execution().map(|execution| execution.catalog_changes.as_slice())));
     let tests = own_tests::declared(&cx.project.root, &cx.config.checks.folders);
-    let asked_tests = Asked::now();
+    let mut asked_tests = Asked::unmeasured();
     let mut runs: Vec<TestRun> = Vec::new();
     let copied = copy(cx, &session).await;
     let isolation = match &copied {
@@ -83,10 +83,12 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
         }
         Ok(db) => {
             // Before the worlds are built: a test counts the rows it knows.
+            asked_tests = Asked::now();
             for test in &tests {
                 cx.progress.say(&format!("test {}", test.file));
                 runs.push(own_tests::run(db.target(), test).await);
             }
+            asked_tests = asked_tests.stopped();
             let isolation = isolate(db.target(), &cx.config.tenancy, &|text| cx.progress.say(text)).await;
             match isolation {
                 Ok(isolation) => isolation,
@@ -145,7 +147,7 @@ fn without_tenants(evidence: &mut [Evidence], stated: &Tenancy) {
         let Some(check) = find(evidence.check.as_str()) else { continue };
         // A query that could not be asked keeps its own reason.
         if check.kind == Kind::Probe || evidence.outcome == judge(&[], check.min_subjects, check.none_is_not_applicable) {
-            evidence.outcome = undeclared(Asked::now(), check, &evidence.asked_of, none, set).outcome;
+            evidence.outcome = undeclared(Asked::unmeasured(), check, &evidence.asked_of, none, set).outcome;
         }
     }
 }
@@ -250,8 +252,11 @@ pub struct Isolation {
 
 impl Isolation {
     fn unanswered(why: &str) -> Self {
-        let evidence =
-            PROBES.iter().filter_map(|code| find(code)).map(|check| Asked::now().unanswered(check, COPY, Value::Null, why)).collect();
+        let evidence = PROBES
+            .iter()
+            .filter_map(|code| find(code))
+            .map(|check| Asked::unmeasured().unanswered(check, COPY, Value::Null, why))
+            .collect();
         Self { evidence, lines: vec![format!("isolation: unknown: {why}")], ..Self::default() }
     }
 }

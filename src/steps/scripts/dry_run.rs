@@ -20,14 +20,14 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport, scripts: &Scripts<'_
     let result = match (scripts.pending.is_empty(), cx.environment().and_then(|environment| environment.backup.as_ref())) {
         (true, _) => {
             for code in CODES {
-                pending_or_unknown(report, code, Asked::now(), scripts, Vec::new())?;
+                pending_or_unknown(report, code, Asked::unmeasured(), scripts, Vec::new())?;
             }
             log.push_str("nothing pending, nothing run\n");
             Ok(None)
         }
         (false, None) => {
             for code in CODES {
-                crate::steps::unanswered(report, code, Asked::now(), WHERE, "the environment task made no backup to copy from")?;
+                crate::steps::unanswered(report, code, Asked::unmeasured(), WHERE, "the environment task made no backup to copy from")?;
             }
             log.push_str("no backup to copy the target from, nothing run\n");
             Ok(None)
@@ -43,7 +43,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport, scripts: &Scripts<'_
                 }
                 Err(error) => {
                     for code in CODES {
-                        crate::steps::unanswered(report, code, Asked::now(), WHERE, format!("no scratch copy: {error}"))?;
+                        crate::steps::unanswered(report, code, Asked::unmeasured(), WHERE, format!("no scratch copy: {error}"))?;
                     }
                     log.push_str(&format!("no scratch copy: {error}\n"));
                     Ok(None)
@@ -99,9 +99,11 @@ async fn in_copy(cx: &Context<'_>, scripts: &Scripts<'_>, backup: &std::path::Pa
 }
 
 fn judge(report: &mut StepReport, rehearsal: &Rehearsal) -> Result<(), StepError> {
-    let mut say = |code, rows| super::answer(report, code, Asked::now(), WHERE, rows);
-    say("dry-run-applies", rehearsal.up.iter().map(|proved| applied_row(&proved.applied)).collect())?;
-    say("dry-run-verifies", rehearsal.up.iter().filter_map(verified_row).collect())?;
+    let mut say = |code, asked, rows| super::answer(report, code, asked, WHERE, rows);
+    let up = rehearsal.up.iter().map(|proved| &proved.applied);
+    say("dry-run-applies", ran(up), rehearsal.up.iter().map(|proved| applied_row(&proved.applied)).collect())?;
+    // Between the files, and not measured apart from them.
+    say("dry-run-verifies", Asked::unmeasured(), rehearsal.up.iter().filter_map(verified_row).collect())?;
     let down = rehearsal.down.iter().filter_map(|step| step.applied.as_ref()).map(applied_row);
     let again = rehearsal.again.iter().flat_map(|proved| {
         let failed_verify = verified_row(proved).filter(|row| row.ok != Some(true));
@@ -112,9 +114,18 @@ fn judge(report: &mut StepReport, rehearsal: &Rehearsal) -> Result<(), StepError
     });
     let rows: Vec<SubjectRow> = down.chain(again).collect();
     match rehearsal.up.iter().all(Proved::holds) {
-        true => say("dry-run-round-trip", rows),
-        false => crate::steps::unanswered(report, "dry-run-round-trip", Asked::now(), WHERE, "the way up did not run to its end"),
+        true => {
+            let back = rehearsal.down.iter().filter_map(|step| step.applied.as_ref());
+            say("dry-run-round-trip", ran(back.chain(rehearsal.again.iter().map(|proved| &proved.applied))), rows)
+        }
+        false => crate::steps::unanswered(report, "dry-run-round-trip", Asked::unmeasured(), WHERE, "the way up did not run to its end"),
     }
+}
+
+/// The time of running these files: when the first began, and what all of them took.
+pub fn ran<'a>(applied: impl Iterator<Item = &'a Applied> + Clone) -> Asked {
+    let first = applied.clone().next().map(|applied| applied.execution.started.as_str());
+    Asked::measured(first, applied.map(|applied| applied.execution.duration_us).sum())
 }
 
 /// One script as it ran.

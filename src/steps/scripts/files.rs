@@ -117,11 +117,12 @@ fn short(digest: &str) -> &str {
 /// Remarks of the parser, by file.
 pub type SyntaxRemarks = Vec<(String, Vec<Remark>)>;
 
-/// What is in the pending scripts: encoding, what cannot be run, lint. Returns the parser's remarks, judged after the dry run.
-pub fn contents(cx: &Context<'_>, report: &mut StepReport, scripts: &Scripts<'_>) -> Result<SyntaxRemarks, StepError> {
+/// What is in the pending scripts: encoding, what cannot be run, lint. Returns the parser's remarks, judged after the dry run,
+/// and the time of parsing.
+pub fn contents(cx: &Context<'_>, report: &mut StepReport, scripts: &Scripts<'_>) -> Result<(SyntaxRemarks, Asked), StepError> {
     let major = cx.target.major();
     let suppressed = &cx.config.migrations.suppress;
-    let (asked_readable, asked_runnable) = (Asked::now(), Asked::now());
+    let asked = Asked::now();
     let (mut readable, mut runnable, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
     for script in scripts.pending.iter().flat_map(|m| [Some(&m.up), m.down.as_ref(), m.verify.as_ref()]).flatten() {
         readable.push(readable_row(script));
@@ -144,8 +145,10 @@ pub fn contents(cx: &Context<'_>, report: &mut StepReport, scripts: &Scripts<'_>
             remarks.push((script.file.clone(), lint::syntax(text)));
         }
     }
-    pending_or_unknown(report, "migration-file-readable", asked_readable, scripts, readable)?;
-    pending_or_unknown(report, "migration-runnable", asked_runnable, scripts, runnable)?;
+    // One reading of the files answers what is readable, what can be run, and what parses.
+    let parsed = asked.stopped();
+    pending_or_unknown(report, "migration-file-readable", parsed.clone(), scripts, readable)?;
+    pending_or_unknown(report, "migration-runnable", parsed.clone(), scripts, runnable)?;
 
     let asked = Asked::now();
     let (mut style, mut security) = (Vec::new(), Vec::new());
@@ -168,19 +171,21 @@ pub fn contents(cx: &Context<'_>, report: &mut StepReport, scripts: &Scripts<'_>
             security.push(remark_row(subject, &smell.rule, file, 1, &smell, suppressed.get(&smell.rule)));
         }
     }
+    // One reading of the files answers both.
+    let asked = asked.stopped();
     let left_out: Vec<String> = lint::LEFT_OUT.iter().map(ToString::to_string).collect();
     let parameters = json!({ "left out": left_out, "suppressed": suppressed });
     match scripts.pending.is_empty() {
         true => {
-            pending_or_unknown(report, "migration-lint", asked, scripts, style)?;
-            pending_or_unknown(report, "migration-security-lint", Asked::now(), scripts, security)?;
+            pending_or_unknown(report, "migration-lint", asked.clone(), scripts, style)?;
+            pending_or_unknown(report, "migration-security-lint", asked, scripts, security)?;
         }
         false => {
-            crate::steps::probe(report, "migration-lint", asked, "files", parameters.clone(), style)?;
-            crate::steps::probe(report, "migration-security-lint", Asked::now(), "files", parameters, security)?;
+            crate::steps::probe(report, "migration-lint", asked.clone(), "files", parameters.clone(), style)?;
+            crate::steps::probe(report, "migration-security-lint", asked, "files", parameters, security)?;
         }
     }
-    Ok(remarks)
+    Ok((remarks, parsed))
 }
 
 fn remark_row(subject: String, rule: &str, file: &str, count: usize, first: &Remark, reason: Option<&String>) -> SubjectRow {
@@ -218,8 +223,12 @@ fn readable_row(script: &Script) -> SubjectRow {
 }
 
 /// The parser's verdict, and the log of it.
-pub fn syntax(report: &mut StepReport, scripts: &Scripts<'_>, remarks: &SyntaxRemarks, ran: Option<&Rehearsal>) -> Result<(), StepError> {
-    let asked = Asked::now();
+pub fn syntax(
+    report: &mut StepReport,
+    scripts: &Scripts<'_>,
+    (remarks, asked): (&SyntaxRemarks, Asked),
+    ran: Option<&Rehearsal>,
+) -> Result<(), StepError> {
     let mut rows = Vec::new();
     let mut log = String::from("Syntax of the pending migrations, parsed with squawk-syntax 2.68.0. Places are file:line:column.\n");
     for (file, remarks) in remarks {
