@@ -17,7 +17,7 @@ const APPLICATION_ID: i64 = 0x6c65_6467;
 /// `user_version`: the format.
 const FORMAT: i64 = 1;
 /// How long a writer waits for another before it says that the ledger is locked.
-const BUSY: Duration = Duration::from_secs(10);
+pub(super) const BUSY: Duration = Duration::from_secs(10);
 
 impl Store {
     /// Makes a new ledger with its entry 0, by `actor`. An existing file is never touched; a half-made one never appears under the name.

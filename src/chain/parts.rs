@@ -66,7 +66,10 @@ fn each_chunk_of(file: &Path, write: &mut dyn FnMut(&[u8]) -> Result<()>) -> Res
 
 /// Deletes chunks that no part names. Best effort: orphans are harmless, and the failure that led here is the one to report.
 pub(super) fn forget(conn: &Connection, spool: &[u8; 16]) {
+    // Whoever could not write for want of the lock has waited long enough.
+    let _ = conn.busy_timeout(std::time::Duration::ZERO);
     let _ = conn.execute("DELETE FROM chunk WHERE spool = ?1", [&spool[..]]);
+    let _ = conn.busy_timeout(super::open::BUSY);
 }
 
 /// The two columns of a part; both are NULL once it is erased.
