@@ -418,9 +418,12 @@ fn an_attestation_counts_only_when_one_who_may_has_signed_it() {
     }
     world.sign(true).unwrap();
     assert_eq!(world.decided(), ("APPROVED".into(), Verdict::Undecided));
-    let report = publish::render(&world.store, &world.id).unwrap();
-    let text = report.files.iter().find(|(name, _)| name.ends_with("REPORT.md")).map(|(_, b)| String::from_utf8_lossy(b).into_owned());
-    assert!(!text.as_deref().unwrap_or_default().contains("ATTESTED"), "{text:?}");
+    let shown = |world: &World| {
+        let list = publish::render(&world.store, &world.id).unwrap().report.checklist;
+        list.sections.iter().flat_map(|s| &s.items).find(|i| i.id == "window").map(|i| (i.mark.word, i.text.clone())).unwrap()
+    };
+    let (word, text) = shown(&world);
+    assert!(word == "OPEN" && text.contains("not counted, UNTRUSTED-KEY"), "{word} {text}");
     world.attest();
     assert_eq!(world.decided(), ("APPROVED".into(), Verdict::Go));
     // By the reader's file alone: one that knows no attestors leaves the item open, whatever the run's own copy says.
