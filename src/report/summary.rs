@@ -204,7 +204,7 @@ pub fn metrics(run: &Run) -> Vec<Fact> {
 pub fn limits(run: &Run, judgement: &Judgement) -> Vec<String> {
     let mut limits = vec![
         "This is a rehearsal on a staging database. Production differs in data, size, load and configuration; locks and times there will differ.".to_owned(),
-        "The checks establish what they ask, on the rows and roles there were; every question can be read in full in the package's folder queries.".into(),
+        "The checks establish what they ask, on the rows and roles there were; every question can be read in full in the package: the built-in ones in its folder queries, the team's own beside their answers in evidence, declared linkages in trust/ledger.toml.".into(),
         "Rollback was tried on a scratch copy of the backup, not on the target. Rows written after the migration are lost by a restore.".into(),
         "Attested items are people's words; nothing here measured them. Sign-offs are given over this report and so cannot stand in it.".into(),
         "Times come from the clocks of this machine and of the server; no third party dated them unless the package carries a time stamp.".into(),

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use chrono::{SecondsFormat, Utc};
+use sha2::{Digest, Sha256};
 
 use crate::checks::{self, ask::Asked};
 use crate::config::Config;
@@ -195,6 +196,18 @@ pub(crate) fn unanswered(
     let check = checks::find(code).ok_or_else(|| StepError::cannot(format!("there is no check {code}")))?;
     report.evidence.push(asked.unanswered(check, asked_of, serde_json::Value::Null, why));
     Ok(())
+}
+
+/// Keeps the very text of a question of the team's own beside its answer: `own-<code>.sql`, `workload-<file>.sql`.
+pub(crate) fn attach_question(report: &mut StepReport, kind: &str, name: &str, text: &str) {
+    let plain = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' };
+    let slug: String = name.chars().map(|c| plain(c.to_ascii_lowercase())).take(60).collect();
+    // A name that had to be changed could meet another one.
+    let slug = match slug == name {
+        true => slug,
+        false => format!("{slug}-{}", &hex::encode(Sha256::digest(name.as_bytes()))[..8]),
+    };
+    report.attach(format!("{kind}-{slug}.sql"), "application/sql", text);
 }
 
 /// What the user did not declare was not examined: Unknown, with what to set in ledger.toml. Only a reason that stands there under

@@ -97,11 +97,24 @@ async fn the_whole_step_on_the_reference_application() {
     }
     let mut files: Vec<&str> = report.attachments.iter().map(|a| a.name.as_str()).collect();
     files.sort_unstable();
+    let (own, files): (Vec<&str>, Vec<&str>) = files.into_iter().partition(|name| name.starts_with("own-"));
+    assert_eq!(own.len(), 7, "the text of each test beside its answer: {own:?}");
     assert_eq!(files, ["cross_tenant_isolation_proof.json", "gate1_test_results.json", "rls_coverage_report.md"]);
     // No tenant data: neither seeded names nor keys of either world.
-    for attachment in &report.attachments {
+    for attachment in report.attachments.iter().filter(|a| !own.contains(&a.name.as_str())) {
         let text = String::from_utf8_lossy(&attachment.bytes);
         assert!(!text.contains("Aldgate") && !text.contains("@example.com") && !text.contains("a0000000-"), "{}", attachment.name);
+    }
+    let proof = report.attachments.iter().find(|a| a.name == "cross_tenant_isolation_proof.json").unwrap();
+    let proof: serde_json::Value = serde_json::from_slice(&proof.bytes).unwrap();
+    let cells = proof["matrix"].as_array().unwrap();
+    assert!(cells.len() > 14 * 10);
+    for cell in cells {
+        let (tried, statement) = (cell["tried"] == true, cell["statement"].as_str().unwrap_or_default());
+        assert!(
+            tried && statement.contains(cell["table"].as_str().unwrap()) && statement.contains('<') && !statement.contains("= '"),
+            "{cell}"
+        );
     }
     assert_eq!(left, 0);
     assert_eq!(Catalog::read(&admin, &[]).await.unwrap().fingerprint(), before);

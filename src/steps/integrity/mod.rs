@@ -15,7 +15,7 @@ use self::columns::Column;
 use super::counting::{self, Answer, Question};
 use super::foreign_keys::tenancy::{no_column, tenant_column};
 use super::paper::counted;
-use super::{Context, StepError, StepReport, suite, undeclared};
+use super::{Context, StepError, StepReport, attach_question, suite, undeclared};
 use crate::checks::ask::{Asked, ask};
 use crate::checks::user::user_checks;
 use crate::checks::{Check, Kind, find};
@@ -236,6 +236,7 @@ async fn own_checks(cx: &Context<'_>, report: &mut StepReport, session: &Session
         } else {
             in_a_cage(session, ask(session, check, Value::Null, TARGET)).await?
         };
+        attach_question(report, "own", check.code.as_str(), &check.text);
         codes.push(check.code.to_string());
         add(cx, report, evidence);
     }

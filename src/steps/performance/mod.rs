@@ -204,6 +204,9 @@ async fn connections(target: &Target) -> Result<BTreeMap<String, i64>, PgError> 
 }
 
 fn conclude(cx: &Context<'_>, report: &mut StepReport, asked: Vec<(&'static Check, Asked)>, comparison: &Comparison) {
+    for measured in &comparison.measured {
+        super::attach_question(report, "workload", measured.query.file.trim_end_matches(".sql"), &measured.query.text);
+    }
     let limit = comparison.options.limit;
     let parameters = json!({
         "limit": limit,

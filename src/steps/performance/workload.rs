@@ -23,6 +23,8 @@ pub struct Query {
     pub file: String,
     /// SHA-256 (hex) of the file's bytes.
     pub sha256: String,
+    /// The whole file.
+    pub text: String,
     /// The statement, without header and final semicolon.
     pub sql: String,
     /// Expressions for `$1`, `$2`, …
@@ -79,6 +81,7 @@ pub fn parse(file: &str, text: &str) -> Result<Query, WorkloadError> {
         name: file.strip_suffix(".sql").unwrap_or(file).to_owned(),
         file: file.to_owned(),
         sha256: hex::encode(Sha256::digest(text.as_bytes())),
+        text: text.to_owned(),
         sql: String::new(),
         params: Vec::new(),
         rows_may_differ: None,

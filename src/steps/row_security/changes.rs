@@ -3,7 +3,7 @@
 use super::context::identity_sql;
 use super::matrix::{BLIND_BYTES, Matrix};
 use super::model::Scope;
-use super::probe::{Attempt, Control, Probe, REPLICA, away, names, quiet, refused};
+use super::probe::{Attempt, Control, Probe, REPLICA, away, names, quiet, refused, shown_insert};
 use super::seed::{Rights, Seeded, identifier, scope_condition};
 use super::value::{World, literal};
 use super::world::insert_sql;
@@ -27,15 +27,15 @@ impl Probe<'_> {
         let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {} AND ctid = '{}'", ready.at_b, ready.ctid_b);
         let touched = |attempt: &Attempt| matches!(attempt, Ok(numbers) if numbers.last() == Some(&0));
         let keyed = self.attempt("", &format!("UPDATE {name} SET {set} WHERE {}", ready.at_b), &truth).await?;
-        let mut shown = format!("UPDATE {name} SET … WHERE <key of B's row>");
+        let column = set.split(" = ").next().unwrap_or_default();
+        let mut shown = format!("UPDATE {name} SET {column} = <its own value> WHERE <key of B's row>");
         let mut hit = touched(&keyed);
         if !hit && self.worlds.replica && ready.bytes <= BLIND_BYTES {
             // Without a WHERE no SELECT policy has a say.
             let blind = self.attempt(REPLICA, &format!("UPDATE {name} SET {set}"), &truth).await?;
-            if touched(&blind) {
-                hit = true;
-                shown = format!("UPDATE {name} SET …");
-            }
+            hit = touched(&blind);
+            let whole = format!("UPDATE {name} SET {column} = <its own value>");
+            shown = if hit { whole } else { format!("{shown}; {whole}") };
         }
         let (verdict, why) = match (hit, keyed) {
             (true, _) => (CellVerdict::Leak, "B's row was changed (expected: untouched)".into()),
@@ -70,10 +70,9 @@ impl Probe<'_> {
         let mut hit = gone(&keyed);
         if !hit && self.worlds.replica && ready.bytes <= BLIND_BYTES {
             let blind = self.attempt(REPLICA, &format!("DELETE FROM {name}"), &truth).await?;
-            if gone(&blind) {
-                hit = true;
-                shown = format!("DELETE FROM {name}");
-            }
+            hit = gone(&blind);
+            let whole = format!("DELETE FROM {name}");
+            shown = if hit { whole } else { format!("{shown}; {whole}") };
         }
         let (verdict, why) = match (hit, keyed) {
             (true, _) => (CellVerdict::Leak, "B's row was deleted (expected: untouched)".into()),
@@ -124,10 +123,9 @@ impl Probe<'_> {
         if !hit && self.worlds.replica && ready.bytes <= BLIND_BYTES {
             // With a WHERE the new row must also pass the SELECT policies, which hides a missing WITH CHECK.
             let blind = self.attempt(REPLICA, &format!("UPDATE {name} SET {}", self.sets_sql(ready, columns)), &truth).await?;
-            if became(&blind, ready.with_b + 1) {
-                hit = true;
-                shown = format!("UPDATE {name} SET {} = <B's>", names(ready.table, columns));
-            }
+            hit = became(&blind, ready.with_b + 1);
+            let whole = format!("UPDATE {name} SET {} = <B's>", names(ready.table, columns));
+            shown = if hit { whole } else { format!("{shown}; {whole}") };
         }
         let (verdict, why) = match attempt {
             _ if hit => (CellVerdict::Leak, "A's row became B's (expected: refused)".into()),
@@ -227,7 +225,12 @@ impl Probe<'_> {
             COMMAND,
             verdict,
             why,
-            Some(format!("INSERT INTO {name} (…) VALUES (<B's key, A's tenant>) ON CONFLICT DO UPDATE")),
+            Some(format!(
+                "{} ON CONFLICT ({}) DO UPDATE SET {} = <its own value>",
+                shown_insert(ready.table, &row, "B's key, A's tenant"),
+                names(ready.table, key),
+                set.split(" = ").next().unwrap_or_default()
+            )),
             matrix,
         );
         Ok(())

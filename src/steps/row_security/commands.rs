@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::matrix::{BLIND_BYTES, Matrix};
 use super::model::Scope;
-use super::probe::{Control, Probe, names, quiet, refused};
+use super::probe::{Control, Probe, names, quiet, refused, shown_insert};
 use super::seed::{Rights, Seeded, scope_condition};
 use super::value::World;
 use super::world::{condition, insert_sql};
@@ -43,7 +43,8 @@ impl Probe<'_> {
             ready.at_a, ready.at_b
         );
         let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {}", ready.at_b);
-        let shown = format!("SELECT … FROM {name} WHERE <key of B's row>");
+        let shown =
+            format!("SELECT (SELECT count(*) FROM {name} WHERE <key of A's row>), (SELECT count(*) FROM {name} WHERE <key of B's row>)");
         let (verdict, why) = match self.attempt("", &statement, &truth).await? {
             Ok(numbers) => match numbers.as_slice() {
                 [_, _, 0] => (CellVerdict::Undecided, "B's row is not there".to_owned()),
@@ -107,7 +108,7 @@ impl Probe<'_> {
             Ok(_) => quiet(control, "the row was not stored as B's"),
             Err(error) => refused(&error, control, COMMAND),
         };
-        self.cell(ready, COMMAND, verdict, why, Some(format!("INSERT INTO {name} (…) VALUES (<a row of B>)")), matrix);
+        self.cell(ready, COMMAND, verdict, why, Some(shown_insert(ready.table, &row, "a row of B")), matrix);
         Ok(())
     }
 
@@ -143,7 +144,7 @@ impl Probe<'_> {
             }
             Err(error) => refused(&error, control, COMMAND),
         };
-        let shown = format!("INSERT INTO {name} (…) VALUES (<a row of A, {} = B's>)", names(ready.table, columns));
+        let shown = shown_insert(ready.table, &row, &format!("a row of A, {} = B's", names(ready.table, columns)));
         self.cell(ready, COMMAND, verdict, why, Some(shown), matrix);
         Ok(())
     }

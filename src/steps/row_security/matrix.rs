@@ -27,7 +27,7 @@ pub struct Cell {
     pub context: Context,
     pub role: String,
     pub cell: IsolationCell,
-    /// The statement that leaked, keys replaced by words.
+    /// The statements that were tried, separated by `;`, values replaced by words in `<>`. `None`: nothing was tried, `why` says why.
     pub statement: Option<String>,
 }
 

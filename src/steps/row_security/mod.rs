@@ -30,7 +30,7 @@ use self::model::Model;
 use self::own_tests::TestRun;
 use self::shape::Shape;
 use self::world::Worlds;
-use super::{Context, StepError, StepReport, suite, undeclared};
+use super::{Context, StepError, StepReport, attach_question, suite, undeclared};
 use crate::checks::ask::{Asked, ask};
 use crate::checks::judge::judge;
 use crate::checks::{Check, Kind, find, list};
@@ -87,6 +87,9 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
             for test in &tests {
                 cx.progress.say(&format!("test {}", test.file));
                 runs.push(own_tests::run(db.target(), test).await);
+                if let Ok(check) = &test.check {
+                    attach_question(report, "own", check.code.as_str(), &check.text);
+                }
             }
             asked_tests = asked_tests.stopped();
             let isolation = isolate(db.target(), &cx.config.tenancy, &|text| cx.progress.say(text)).await;

@@ -101,6 +101,7 @@ pub fn proof(product: &RowSecurityProduct, isolation: &Isolation) -> Value {
             "context": cell.context.word(),
             "verdict": cell.cell.verdict,
             "why": cell.cell.why,
+            "tried": cell.statement.is_some(),
             "statement": cell.statement,
         })).collect::<Vec<_>>(),
     })

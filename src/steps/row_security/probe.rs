@@ -149,7 +149,6 @@ impl Probe<'_> {
         statement: Option<String>,
         matrix: &mut Matrix,
     ) {
-        let statement = statement.filter(|_| verdict == CellVerdict::Leak);
         matrix.push(ready.table, command, self.role, self.context, verdict, why.into(), statement);
     }
 }
@@ -159,6 +158,12 @@ pub(super) const REPLICA: &str = "SET LOCAL session_replication_role = replica";
 /// Takes a row away for the length of a cell, past triggers and foreign keys.
 pub(super) fn away(table: &str, at: &str) -> String {
     format!("{REPLICA}; DELETE FROM {table} WHERE {at}; SET LOCAL session_replication_role = origin")
+}
+
+/// An INSERT as it was tried, its values replaced by a word.
+pub(super) fn shown_insert(table: &Table, row: &Row, values: &str) -> String {
+    let columns: Vec<i16> = row.keys().copied().collect();
+    format!("INSERT INTO {} ({}) VALUES (<{values}>)", table.sql, names(table, &columns))
 }
 
 pub(super) fn names(table: &Table, columns: &[i16]) -> String {
