@@ -14,4 +14,4 @@ if ! python3 -m pip --version >/dev/null 2>&1; then
     fi
 fi
 mkdir -p "$folder"
-python3 -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target "$folder" "$package" >&2
+python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --upgrade --target "$folder" "$package" >&2
