@@ -56,20 +56,27 @@ fn tasks(cx: &Context<'_>) -> Vec<SubjectRow> {
 }
 
 /// Every deliverable stands where the plan says: parts on the ledger, report files among what was rendered. A task without a
-/// result, or a skipped one, cannot have delivered; that is not a second failure. What this task itself still has to write is
+/// result, or a skipped one, cannot have delivered, and one that is Unknown may have had nothing to deliver; that is not a second
+/// failure, but not established either. What this task itself still has to write is
 /// left out.
 fn deliverables(cx: &Context<'_>) -> Vec<SubjectRow> {
     let mut rows = Vec::new();
     for task in &cx.config.plan.tasks {
         let own = task.id == cx.task.id;
-        let ran = own || cx.results.iter().rev().find(|r| r.task == task.id).is_some_and(|r| !matches!(r.outcome, Outcome::Skipped(_)));
+        let latest = cx.results.iter().rev().find(|r| r.task == task.id).map(|r| &r.outcome);
         for deliverable in &task.deliverables {
             let subject = format!("{}: {}", task.id, deliverable.file);
             rows.push(match present(cx, deliverable) {
                 Some(true) => SubjectRow::new(subject, true, &deliverable.name, "present"),
                 Some(false) if own && !is_report_file(&deliverable.file) => continue,
-                Some(false) if ran => SubjectRow::new(subject, false, &deliverable.name, "missing"),
-                Some(false) => SubjectRow::undecided(subject, &deliverable.name, "its task did not run"),
+                Some(false) => match latest {
+                    Some(Outcome::Pass | Outcome::Fail) => SubjectRow::new(subject, false, &deliverable.name, "missing"),
+                    _ if own => SubjectRow::new(subject, false, &deliverable.name, "missing"),
+                    Some(Outcome::Unknown(_)) => {
+                        SubjectRow::undecided(subject, &deliverable.name, "missing; its task could not establish it")
+                    }
+                    Some(Outcome::Skipped(_)) | None => SubjectRow::undecided(subject, &deliverable.name, "its task did not run"),
+                },
                 None => SubjectRow::undecided(subject, &deliverable.name, "the report was not rendered"),
             });
         }

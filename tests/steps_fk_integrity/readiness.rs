@@ -89,6 +89,10 @@ fn a_deliverable_that_nobody_made_is_missed() {
         // A skipped task could not deliver: that is one Unknown, not a second failure.
         world.results[0].outcome = Outcome::Skipped("CE-22 did not complete".into());
         assert!(ran(&world).await.outcome("deliverables-present").starts_with("unknown: 2 of 3 decided; CE-24: fk_inventory.csv"));
+        // Nor could one that examined nothing; but it is not there, and that stays open.
+        world.results[0].outcome = Outcome::Unknown("linkage: not examined".into());
+        let outcome = ran(&world).await.outcome("deliverables-present");
+        assert_eq!(outcome, "unknown: 2 of 3 decided; CE-24: fk_inventory.csv: missing; its task could not establish it");
         let mut world = complete();
         world.rendered = Some(Ok(vec![("STAGING_MIGRATION_READINESS_REPORT.md".into(), 100), ("ROLLBACK_PROCEDURE.md".into(), 0)]));
         assert_eq!(ran(&world).await.found("deliverables-present"), [("CE-27: ROLLBACK_PROCEDURE.md".into(), "missing".into())]);
