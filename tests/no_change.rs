@@ -81,7 +81,8 @@ fn only_execution_and_rollback_commit_to_the_target() {
         let folder = tempfile::tempdir().expect("a folder");
         demo::lay_out(folder.path(), &stage, None, true).expect("a project");
         let bytes = quick(&std::fs::read_to_string(folder.path().join("ledger.toml")).expect("ledger.toml")).into_bytes();
-        let config = Config::parse(&bytes, std::path::Path::new("ledger.toml")).expect("a config");
+        let mut config = Config::parse(&bytes, std::path::Path::new("ledger.toml")).expect("a config");
+        config.backup.pg_dump = Some(stage.cluster().bin().join("pg_dump"));
         let mut store = Store::create(&folder.path().join("evidence/ledger.db"), "dba@example.com").expect("a ledger");
 
         let admin = Target::open(ConnectSpec::parse(&stage.cluster().url(demo::DATABASE)).expect("a URL"), "witness").await.expect("admin");

@@ -22,6 +22,7 @@ fn config() -> Config {
     let toml = "[plan]\nid = \"P\"\ntitle = \"Test\"\n[[plan.task]]\nid = \"CE-23\"\nname = \"Row security\"\nuses = \"row-security\"\nestimate-minutes = 1\n";
     let mut config = Config::parse(toml.as_bytes(), Path::new("ledger.toml")).unwrap();
     config.tenancy = stated();
+    config.backup = super::support::backup_config();
     config.checks.folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/contracts/checks/isolation")];
     config
 }
