@@ -34,6 +34,7 @@ fn config(workload: &str, seconds: u64) -> Config {
     let mut config = Config::parse(Preset::Contracts.text().as_bytes(), Path::new("ledger.toml")).unwrap();
     config.performance.workload = Some(workload.into());
     config.performance.budget_seconds = seconds;
+    config.backup = crate::support::backup_config();
     config
 }
 
