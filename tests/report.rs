@@ -4,7 +4,7 @@
 mod fixture;
 
 use fixture::Builder;
-use migration_ledger::domain::{CheckOutcome, Outcome, Severity, SubjectRow};
+use migration_ledger::domain::{CheckOutcome, Outcome, Severity, SubjectRow, TaskId};
 use migration_ledger::record::{AttestationRecord, NoteRecord, Run};
 use migration_ledger::report::{self, Report, Source};
 
@@ -171,6 +171,29 @@ fn hostile_run() -> Run {
     run.config.plan.contacts.as_mut().unwrap().escalation.push(HOSTILE.into());
     run.config.plan.risks[0].mitigation = HOSTILE.into();
     run
+}
+
+/// An item of "before execution" that was vouched for only afterwards says so.
+#[test]
+fn vouching_after_the_execution_is_called_that() {
+    let execution = |run: &Run| run.latest(&TaskId::new("CE-22")).map(|(attempt, _)| attempt.started_seq).expect("an execution");
+    let shown = |seq: u64| {
+        let mut run = fixture::run(false);
+        run.attestations.push(AttestationRecord {
+            seq,
+            ts: "2026-01-08T10:00:00.000000Z".into(),
+            item: "go-no-go-meeting".into(),
+            by: "lead@example.com".into(),
+            statement: "Held.".into(),
+            doubt: None,
+        });
+        let list = report::checklist::checklist(&run, &run.judgement(), None);
+        let item = list.sections.iter().flat_map(|section| &section.items).find(|item| item.id == "go-no-go-meeting").cloned();
+        item.expect("an item").text
+    };
+    let started = execution(&fixture::run(false));
+    assert!(!shown(started - 1).contains("after the execution"), "{}", shown(started - 1));
+    assert!(shown(started + 1).contains(", after the execution had begun: Held."), "{}", shown(started + 1));
 }
 
 /// HTML, Markdown and terminal escapes in evidence and in people's words stay text.

@@ -1,6 +1,6 @@
 //! `ledger demo`: the whole plan on a throwaway local PostgreSQL, every role played with throwaway keys.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::run::{carry_out, rendered, summary, typed_line};
@@ -10,8 +10,10 @@ use super::{CliError, Exit, Globals, Ui};
 use crate::chain::Store;
 use crate::demo::{self, DemoError, FAULTS, Fault, Stage, people, play};
 use crate::domain::plan::Task;
-use crate::package::Problem;
 use crate::domain::{RunId, TaskId};
+use crate::package::Problem;
+use crate::publish::statements::attestable;
+use crate::record::Run;
 use crate::run::engine::{Local, Rendered};
 use crate::run::{Finished, Hooks, Interrupts, RunError, Selection};
 
@@ -90,7 +92,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         let mut store = Store::create(&db, &people::principal("database-admin"))?;
         let connected = session::connect(&project, None, None).await?;
         session::header(&ui, &connected, &store)?;
-        let hooks = Playing { stage: &stage, fault };
+        let hooks = Playing { stage: &stage, fault, folder: &args.out };
         let finished = carry_out(&ui, &mut store, &connected, &Selection::All, &people::principal("database-admin"), &hooks).await;
         let finished = finished.map_err(|error| if error.exit == Exit::Interrupted { stopped() } else { error })?;
         let exit = summary(&ui, &connected, &finished, &Selection::All, clock.elapsed().as_secs_f64(), store.len()?);
@@ -124,7 +126,8 @@ fn stopped() -> CliError {
 fn curtain(ui: &Ui, store: &mut Store, args: &Args, finished: &Finished, exit: Exit) -> Result<Exit, CliError> {
     let id = &finished.run.id;
     play::sign_tasks(store, &args.out, &finished.run)?;
-    let items = play::attest_all(store, &args.out, &finished.run)?;
+    play::attest_rest(store, &args.out, &finished.run)?;
+    let items = attestable(&finished.run).count();
     let signed = play::decide(store, &args.out, id, finished.judgement.verdict)?;
     let (packaged, verified) = play::package_and_verify(store, &args.out, id)?;
     let report = packaged.folder.join("report").join(crate::report::READINESS_HTML);
@@ -143,15 +146,20 @@ fn curtain(ui: &Ui, store: &mut Store, args: &Args, finished: &Finished, exit: E
     })
 }
 
-/// The hooks of the demo: it confirms by itself, and plants its fault between two tasks.
+/// The hooks of the demo: it vouches and confirms by itself, and plants its fault between two tasks.
 struct Playing<'a> {
     stage: &'a Stage,
     fault: Option<&'static Fault>,
+    folder: &'a Path,
 }
 
 impl Hooks for Playing<'_> {
     fn render(&self, store: &Store, run: &RunId) -> Rendered {
         rendered(store, run)
+    }
+
+    fn before_execution(&self, store: &mut Store, run: &Run) -> Result<(), RunError> {
+        play::attest_before_execution(store, self.folder, run).map_err(defect)
     }
 
     fn confirm<'a>(&'a self, _task: &'a Task) -> Local<'a, Result<bool, RunError>> {
@@ -161,14 +169,15 @@ impl Hooks for Playing<'_> {
     fn after_task<'a>(&'a self, task: &'a TaskId) -> Local<'a, Result<(), RunError>> {
         Box::pin(async move {
             match self.fault.and_then(|fault| fault.script_after(task.as_str())) {
-                Some(script) => self.stage.as_superuser(script).await.map_err(|error| RunError::Setup {
-                    what: error.to_string(),
-                    hint: "this is a defect of the demo, not of the plan".to_owned(),
-                }),
+                Some(script) => self.stage.as_superuser(script).await.map_err(defect),
                 None => Ok(()),
             }
         })
     }
+}
+
+fn defect(error: DemoError) -> RunError {
+    RunError::Setup { what: error.to_string(), hint: "this is a defect of the demo, not of the plan".to_owned() }
 }
 
 impl From<DemoError> for CliError {

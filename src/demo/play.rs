@@ -6,6 +6,7 @@ use super::DemoError;
 use super::people::{key, principal};
 use crate::chain::{SignatureRow, Signed, Store};
 use crate::domain::RunId;
+use crate::domain::plan::AttestationList;
 use crate::domain::verdict::Verdict;
 use crate::package::{Options, Verification, verify};
 use crate::publish;
@@ -28,15 +29,24 @@ pub fn sign_tasks(store: &mut Store, folder: &Path, run: &Run) -> Result<(), Dem
     Ok(())
 }
 
-/// Every item that a person can vouch for, vouched for; how many.
-pub fn attest_all(store: &mut Store, folder: &Path, run: &Run) -> Result<usize, DemoError> {
+/// What a person vouches for before anything is executed, vouched for.
+pub fn attest_before_execution(store: &mut Store, folder: &Path, run: &Run) -> Result<(), DemoError> {
+    attest_where(store, folder, run, |list| matches!(list, AttestationList::ThisWeek | AttestationList::BeforeExecution))
+}
+
+/// Every item that a person can vouch for and has not yet, vouched for.
+pub fn attest_rest(store: &mut Store, folder: &Path, run: &Run) -> Result<(), DemoError> {
+    attest_where(store, folder, run, |_| true)
+}
+
+fn attest_where(store: &mut Store, folder: &Path, run: &Run, wanted: impl Fn(AttestationList) -> bool) -> Result<(), DemoError> {
     let who = principal("tech-lead");
     let key = key(folder, "tech-lead")?;
-    let items: Vec<String> = attestable(run).map(str::to_owned).collect();
-    for item in &items {
+    let known = &run.config.plan.attestations;
+    for item in attestable(run).filter(|id| run.attested(id).is_none() && known.iter().any(|a| a.id == *id && wanted(a.list))) {
         attest(store, run, item, &By { principal: &who, key: &key }, REASON)?;
     }
-    Ok(items.len())
+    Ok(())
 }
 
 /// The CTO's decision: go where the verdict allows it, no-go on NO-GO, none while it is open. Says what was signed.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::format::{self, Mark};
 use crate::domain::Outcome;
-use crate::domain::plan::{Attestation, AttestationList};
+use crate::domain::plan::{Attestation, AttestationList, StepKind};
 use crate::domain::verdict::{Judgement, Verdict};
 use crate::record::Run;
 
@@ -152,13 +152,22 @@ fn published(run: &Run, after: bool) -> (Mark, String, Option<u64>) {
 
 fn attested(run: &Run, wanted: &Attestation) -> (Mark, String, Option<u64>) {
     match (run.attested(&wanted.id), run.doubted(&wanted.id)) {
-        (Some(a), _) => (Mark::ATTESTED, format!("by {}, {}: {}", a.by, format::time(&a.ts), a.statement.trim()), Some(a.seq)),
+        (Some(a), _) => {
+            let late = if late(run, wanted, a.seq) { ", after the execution had begun" } else { "" };
+            (Mark::ATTESTED, format!("by {}, {}{late}: {}", a.by, format::time(&a.ts), a.statement.trim()), Some(a.seq))
+        }
         (None, Some((a, why))) => {
             let text = format!("by {}, {}: not counted, {why}; ledger attest {}", a.by, format::time(&a.ts), wanted.id);
             (Mark::OPEN, text, Some(a.seq))
         }
         (None, None) => (Mark::OPEN, format!("ledger attest {}", wanted.id), None),
     }
+}
+
+/// Whether an item of "before execution" was vouched for only after the deciding execution had begun.
+fn late(run: &Run, wanted: &Attestation, seq: u64) -> bool {
+    let execution = run.config.plan.task_using(StepKind::Execute).and_then(|task| run.latest(&task.id));
+    wanted.list == AttestationList::BeforeExecution && execution.is_some_and(|(attempt, _)| attempt.started_seq < seq)
 }
 
 fn approval(role: &str, sign_off: Option<&SignOffState>) -> (Mark, String, Option<u64>) {

@@ -30,6 +30,11 @@ pub trait Hooks {
     /// Renders the report of the run as it stands, for the readiness task.
     fn render(&self, store: &Store, run: &RunId) -> Rendered;
 
+    /// Called before the execution starts, while what people vouch for "before execution" can still be put on the ledger.
+    fn before_execution(&self, _store: &mut Store, _run: &Run) -> Result<(), RunError> {
+        Ok(())
+    }
+
     /// Asked before a task that changes the target starts. `Ok(false)`: it must not. Dropped when the person would rather stop.
     fn confirm<'a>(&'a self, task: &'a Task) -> Local<'a, Result<bool, RunError>>;
 
@@ -75,6 +80,9 @@ impl Engine<'_> {
         let mut ran = Vec::new();
         for (position, task) in tasks.iter().enumerate() {
             let place = Place { index: position + 1, total: tasks.len() };
+            if task.uses == StepKind::Execute {
+                self.before_execution(&run)?;
+            }
             let ended = self.attempt(&run, task, place, Work::Step, &mut interrupts).await?;
             ran.push(task.id.clone());
             if ended.interrupted {
@@ -107,6 +115,19 @@ impl Engine<'_> {
             true => Err(RunError::Interrupted),
             false => Ok(RolledBack { run, outcome: ended.outcome, seq: ended.seq }),
         }
+    }
+
+    /// Says what the plan wants vouched for before execution and nobody has: it stops nothing, and keeps the decision open.
+    fn before_execution(&mut self, run: &RunId) -> Result<(), RunError> {
+        let history = self.read(run)?;
+        self.hooks.before_execution(self.store, &history)?;
+        let history = self.read(run)?;
+        let open = rules::not_vouched_for(&history);
+        if let Some(first) = open.first() {
+            let message = format!("before execution, nobody has vouched for: {} (ledger attest {first})", open.join(", "));
+            self.listener.on(&Event::Notes { message });
+        }
+        Ok(())
     }
 
     /// Says which attempts of the last run were cut off, and drops the scratch databases that they left: CE-20, which does so as well, need

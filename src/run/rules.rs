@@ -4,9 +4,10 @@
 //! when everything they need is established. If execution did not complete, the tasks that examine the migrated target are
 //! skipped; rollback needs only the backup and runs; readiness always runs.
 
-use crate::domain::plan::{Plan, StepKind, Task};
+use crate::domain::plan::{AttestationList, Plan, StepKind, Task};
 use crate::domain::verdict::Judgement;
 use crate::domain::{Outcome, Product, TaskId};
+use crate::record::Run;
 
 /// Why the task must not start, if it must not.
 pub fn blocked(plan: &Plan, task: &Task, judged: &Judgement, products: &[(TaskId, Product)]) -> Option<String> {
@@ -35,4 +36,11 @@ pub fn blocked(plan: &Plan, task: &Task, judged: &Judgement, products: &[(TaskId
         }
     }
     None
+}
+
+/// The required "before execution" items of the plan that a person must vouch for and nobody has, in plan order.
+pub fn not_vouched_for(run: &Run) -> Vec<&str> {
+    let wanted = run.config.plan.attestations.iter().filter(|item| item.list == AttestationList::BeforeExecution && item.required);
+    let personal = wanted.filter(|item| item.measured_by.is_empty() && item.approval.is_none());
+    personal.filter(|item| run.attested(&item.id).is_none()).map(|item| item.id.as_str()).collect()
 }
