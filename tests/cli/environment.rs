@@ -56,7 +56,11 @@ fn a_role_without_privilege_is_told_which_one_it_lacks() {
     let migrated = staged.ledger(&["run", "--from", "CE-21", "--confirm", demo::DATABASE]);
     assert_said(&migrated, 10, &["SKIPPED", "CE-22"]);
     // Before the execution the run says what nobody has vouched for.
-    assert_said(&migrated, 10, &["nobody has vouched for: verify-backup-strategy, go-no-go-meeting", "ledger attest verify-backup-strategy"]);
+    assert_said(
+        &migrated,
+        10,
+        &["nobody has vouched for: verify-backup-strategy, go-no-go-meeting", "ledger attest verify-backup-strategy"],
+    );
 }
 
 #[test]
