@@ -112,7 +112,8 @@ objects (kind, object, definition) AS (
             CASE WHEN c.attstorage <> ty.typstorage THEN 'storage ' || c.attstorage::text END,
             'compression ' || NULLIF(c.attcompression::text, ''),
             'statistics ' || NULLIF(c.attstattarget, -1),
-            'with (' || (SELECT pg_catalog.string_agg(o, ', ' ORDER BY o) FROM pg_catalog.unnest(c.attoptions) o) || ')')
+            -- pg_attver is the server's own bookkeeping since the minor releases of November 2026: another number in every copy.
+            'with (' || (SELECT pg_catalog.string_agg(o, ', ' ORDER BY o) FROM pg_catalog.unnest(c.attoptions) o WHERE o !~ '^pg_attver=') || ')')
     FROM columns c
     JOIN pg_catalog.pg_type ty ON ty.oid = c.atttypid
     LEFT JOIN pg_catalog.pg_collation co ON co.oid = c.attcollation
