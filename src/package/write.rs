@@ -176,8 +176,12 @@ fn plan(store: &Store, entries: &[Outline], manifest: &Manifest, view: &View) ->
     put("ledger/withheld".into(), Content::Bytes(withheld.into_bytes()))?;
     put("manifest.json".into(), Content::Bytes(manifest.to_bytes()))?;
     put("VERIFY.md".into(), Content::Bytes(how_to_verify(&manifest.run).into_bytes()))?;
+    put("tools/verify.py".into(), Content::Bytes(VERIFIER.into()))?;
     Ok(files)
 }
+
+/// The second verifier, for reading and comparing; an auditor runs the copy of a release. Nothing of it is believed: any bytes may lie there.
+pub const VERIFIER: &str = include_str!("../../tools/verify.py");
 
 /// `VERIFY.md`: the commands, with the package's own name in them.
 pub fn how_to_verify(run: &str) -> String {

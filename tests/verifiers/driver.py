@@ -1,0 +1,74 @@
+"""Answers questions about packages with tools/verify.py, one JSON line each, so that tests import it once and ask it often."""
+import importlib.util
+import json
+import os
+import sys
+
+TOOL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "verify.py")
+spec = importlib.util.spec_from_file_location("verify", TOOL)
+verify = importlib.util.module_from_spec(spec)
+sys.dont_write_bytecode = True
+spec.loader.exec_module(verify)
+
+
+def options(asked):
+    expect = asked.get("expect")
+    return verify.Options(
+        signers=None if asked.get("signers") is None else verify.parse_signers(asked["signers"].encode()),
+        revoked=verify.parse_revoked("\n".join(asked.get("revoked", [])).encode()),
+        anchors=[verify.parse_checkpoint(text) for text in asked.get("anchors", [])],
+        expect=None if expect is None else (bytes.fromhex(expect[0]), expect[1]),
+        expect_size=asked.get("expect_size"),
+        expect_root=None if asked.get("expect_root") is None else bytes.fromhex(asked["expect_root"]),
+        at=asked.get("at"), run=asked.get("run"))
+
+
+def header(asked):
+    try:
+        verify.Entry(asked["seq"], bytes.fromhex(asked["hex"]))
+        return {"good": True}
+    except verify.Malformed as error:
+        return {"good": False, "why": str(error)}
+
+
+def signers(asked):
+    try:
+        return {"signers": [[s.principal, s.namespaces, s.after, s.before, s.key.hex()] for s in verify.parse_signers(bytes.fromhex(asked["hex"]))]}
+    except verify.Fault as fault:
+        return {"signers": None, "why": fault.why}
+
+
+def signature(asked):
+    try:
+        return {"key": verify.check_signature(bytes.fromhex(asked["hex"]), asked["namespace"], bytes.fromhex(asked["message"])).hex()}
+    except verify.Refused as error:
+        return {"key": None, "why": str(error)}
+
+
+def statement(asked):
+    try:
+        return {"kind": verify.Statement(bytes.fromhex(asked["hex"])).kind}
+    except verify.WrongType:
+        return {"kind": None, "word": "WRONG-TYPE"}
+    except verify.Malformed as error:
+        return {"kind": None, "word": "MALFORMED", "why": str(error)}
+
+
+def toml(asked):
+    try:
+        return {"small": verify.SmallToml(asked["text"]).read()}
+    except (ValueError, RecursionError):
+        return {"small": None}
+
+
+def package(asked):
+    try:
+        return verify.verify(asked["path"], options(asked)).as_dict()
+    except verify.Unreadable as error:
+        return {"unreadable": str(error)}
+
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    answer = {"package": package, "header": header, "signers": signers, "signature": signature, "statement": statement, "toml": toml}[asked["ask"]](asked)
+    print(json.dumps(answer), flush=True)
