@@ -105,6 +105,8 @@ pub struct Migrations {
     pub concurrently_timeout_ms: u64,
     /// How often a file is tried again after 55P03 or 40P01.
     pub retries: u32,
+    /// Whether the locks of every statement are looked at, in the dry run and on the target.
+    pub trace: bool,
     /// Lint codes that are accepted, each with a reason: `code = "reason"`.
     pub suppress: BTreeMap<String, String>,
 }
@@ -119,6 +121,7 @@ impl Default for Migrations {
             statement_timeout_ms: 600_000,
             concurrently_timeout_ms: 3_600_000,
             retries: 5,
+            trace: true,
             suppress: BTreeMap::new(),
         }
     }

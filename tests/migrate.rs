@@ -14,3 +14,5 @@ mod reference;
 mod rollback;
 #[path = "migrate/scripts.rs"]
 mod scripts;
+#[path = "migrate/trace.rs"]
+mod trace;

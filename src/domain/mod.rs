@@ -5,6 +5,7 @@
 
 pub mod evidence;
 pub mod ids;
+pub mod locks;
 pub mod outcome;
 pub mod plan;
 pub mod product;

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::locks::{FailedTry, LockTaken, LockWait};
+
 /// One step's product.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "kebab-case")]
@@ -92,6 +94,9 @@ pub struct ScriptsProduct {
     pub migrations: Vec<MigrationFacts>,
     /// Sum of the pending files' dry-run times.
     pub estimate_us: Option<i64>,
+    /// The pending files as they first ran in the scratch copy, with their locks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rehearsed: Vec<FileExecution>,
 }
 
 /// One statement as CE-22 ran it.
@@ -104,9 +109,29 @@ pub struct StatementExecution {
     pub what: String,
     pub duration_us: i64,
     pub rows: Option<u64>,
-    /// Strongest lock newly taken on relations that existed before, as `mode relation`.
+    /// In a long file, equal statements that follow each other are told as one: how many. Their times and rows are summed.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub times: u64,
+    /// The strongest lock newly taken on each relation that existed before the file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub locks: Vec<String>,
+    pub locks: Vec<LockTaken>,
+    /// Relations that existed before and got a new file: rewritten or emptied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rewritten: Vec<String>,
+    /// Relations made, dropped or renamed: `made public.pages`, `renamed public.a to b`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relations: Vec<String>,
+    /// Its locks were sampled from another session: one held for less than the time between two samples may be missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sampled: bool,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn is_one(times: &u64) -> bool {
+    *times == 1
 }
 
 /// One file as CE-22 ran it.
@@ -120,8 +145,20 @@ pub struct FileExecution {
     pub duration_us: i64,
     /// How often the file was tried (55P03 and 40P01 are retried).
     pub attempts: u32,
+    /// The attempts before the last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tries: Vec<FailedTry>,
     pub applied: bool,
     pub statements: Vec<StatementExecution>,
+    /// Whether locks were looked at. False: that a statement shows no lock says nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub traced: bool,
+    /// Who waited for whom meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<LockWait>,
+    /// What the file changed in the catalog, one readable line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
     /// What went wrong, reduced to file, line, statement and SQLSTATE.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

@@ -19,7 +19,8 @@ use tokio_postgres::SimpleQueryMessage;
 use super::failure::Failure;
 use super::history;
 use super::layout::{Migration, MigrationSet, Script, compare};
-use super::split::{Split, Statement, StatementKind, decode, split_bytes};
+use super::split::{Splitter, Statement, StatementKind, Survey, decode};
+use super::trace::{self, FileTrace, Look, Tracer};
 use crate::domain::product::{FileExecution, StatementExecution};
 use crate::pg::{PgError, Session};
 
@@ -62,6 +63,9 @@ pub struct Applied {
     pub failure: Option<Failure>,
 }
 
+/// Up to here every statement of a file is recorded by itself; then equal ones that follow each other are told as one.
+const SINGLY: usize = 1_000;
+
 /// Hears of statements as they finish; for logs and progress.
 pub type Observer<'a> = &'a mut dyn FnMut(&StatementExecution);
 
@@ -75,8 +79,20 @@ pub(super) enum Then<'a> {
 /// Runs one migration's way up. The session must be read-write; its settings are reset to the role's and database's own, so that
 /// no file inherits what another left behind.
 pub async fn apply_file(session: &Session, migration: &Migration, options: &ApplyOptions, observer: Observer<'_>) -> Applied {
+    apply_traced(session, migration, options, None, observer).await
+}
+
+/// [`apply_file`], its locks looked at by a tracer beside the session.
+pub async fn apply_traced(
+    session: &Session,
+    migration: &Migration,
+    options: &ApplyOptions,
+    tracer: Option<&Tracer>,
+    observer: Observer<'_>,
+) -> Applied {
     let then = if options.history { Then::Record(migration) } else { Then::Nothing };
-    run_script(session, &migration.up, (&migration.version, &migration.name), migration.transactional, options, then, observer).await
+    let named = (migration.version.as_str(), migration.name.as_str());
+    run_script(session, &migration.up, named, migration.transactional, options, then, tracer, observer).await
 }
 
 /// Makes the history table if needed and applies everything up to `version` that is not applied yet (`None`: everything), stopping
@@ -105,6 +121,7 @@ pub async fn apply_to(
 }
 
 /// Runs any script of a migration as its way up is run.
+#[expect(clippy::too_many_arguments, reason = "one call for each of three kinds of script; a struct would be built and taken apart there")]
 pub(super) async fn run_script(
     session: &Session,
     script: &Script,
@@ -112,42 +129,82 @@ pub(super) async fn run_script(
     transactional: bool,
     options: &ApplyOptions,
     then: Then<'_>,
+    tracer: Option<&Tracer>,
     observer: Observer<'_>,
 ) -> Applied {
     let started = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
     let clock = Instant::now();
-    let mut statements = Vec::new();
+    let mut done = Done::default();
     let failure = match readable(script) {
         Err(failure) => Some(failure),
-        Ok((text, split)) => {
-            let runner = Runner { session, file: &script.file, text, split: &split, options, then };
+        Ok(text) => {
+            let runner = Runner { session, file: &script.file, text, options, then };
             let result = match transactional {
-                true => runner.in_one_transaction(&mut statements, observer).await,
-                false => runner.one_by_one(&mut statements, observer).await,
+                true => runner.in_one_transaction(&mut done, tracer, observer).await,
+                false => runner.one_by_one(&mut done, tracer, observer).await,
             };
             result.err()
         }
     };
+    let duration_us = micros(clock);
+    if let Some((trace, ended)) = done.trace.take()
+        && let Some(tracer) = tracer
+    {
+        done.traced = trace.tell(tracer, &mut done.statements, ended).await.is_ok();
+    }
     let execution = FileExecution {
         version: version.to_owned(),
         name: name.to_owned(),
         file: script.file.clone(),
         started,
-        duration_us: micros(clock),
+        duration_us,
         attempts: 1,
+        tries: Vec::new(),
         applied: failure.is_none(),
-        statements,
+        statements: done.statements,
+        traced: done.traced,
+        waits: Vec::new(),
+        changes: Vec::new(),
         error: failure.as_ref().map(ToString::to_string),
     };
     Applied { execution, failure }
 }
 
-fn readable(script: &Script) -> Result<(&str, Split<'_>), Failure> {
+fn readable(script: &Script) -> Result<&str, Failure> {
     let text = decode(&script.bytes).map_err(|refusal| Failure::refused(&script.file, &refusal))?;
-    let split = split_bytes(&script.bytes);
-    match split.refusals.first() {
+    match Survey::of(&script.bytes).refusals.first() {
         Some(refusal) => Err(Failure::refused(&script.file, refusal)),
-        None => Ok((text, split)),
+        None => Ok(text),
+    }
+}
+
+/// What was done of a file so far.
+#[derive(Default)]
+struct Done {
+    statements: Vec<StatementExecution>,
+    /// How many statements ran.
+    ran: u64,
+    /// The trace of a file in one transaction, and when that ended.
+    trace: Option<(FileTrace, Instant)>,
+    traced: bool,
+}
+
+impl Done {
+    /// Records a statement, tells of it unless it is one of many equal ones, and gives its position.
+    fn push(&mut self, execution: StatementExecution, observer: &mut dyn FnMut(&StatementExecution)) -> usize {
+        self.ran += 1;
+        match self.statements.last_mut() {
+            Some(last) if self.ran > SINGLY as u64 && last.what == execution.what => {
+                last.times += 1;
+                last.duration_us += execution.duration_us;
+                last.rows = last.rows.zip(execution.rows).map(|(a, b)| a + b);
+            }
+            _ => {
+                observer(&execution);
+                self.statements.push(execution);
+            }
+        }
+        self.statements.len() - 1
     }
 }
 
@@ -155,13 +212,28 @@ struct Runner<'a> {
     session: &'a Session,
     file: &'a str,
     text: &'a str,
-    split: &'a Split<'a>,
     options: &'a ApplyOptions,
     then: Then<'a>,
 }
 
-/// One message's answer: rows affected, and when it was complete.
-type Answer = (Result<u64, PgError>, Instant);
+/// What a message to the server is for.
+enum Message<'a> {
+    Begin,
+    Statement(Statement<'a>),
+    /// The locks held after the statement before.
+    Look,
+    Closing(&'static str),
+}
+
+/// One message's answer, and when it was complete.
+type Answer = (Result<Reply, PgError>, Instant);
+
+#[derive(Default)]
+struct Reply {
+    /// Rows affected.
+    rows: u64,
+    looks: Vec<Look>,
+}
 
 impl Runner<'_> {
     fn settings(&self, scope: &str) -> String {
@@ -180,86 +252,128 @@ impl Runner<'_> {
         }
     }
 
-    async fn in_one_transaction(&self, done: &mut Vec<StatementExecution>, observer: Observer<'_>) -> Result<(), Failure> {
-        let begin = format!("BEGIN READ WRITE; {}", self.settings("LOCAL"));
-        match self.statements_of_transaction(&begin, done, observer).await {
-            Ok(()) => Ok(()),
-            Err(failure) => {
-                if !failure.disconnected {
-                    // Where it failed before the last statements, the transaction is still open. A failed rollback means a lost
-                    // connection, and then the server rolls back by itself.
-                    let _ = self.session.batch("ROLLBACK").await;
-                }
-                Err(failure)
-            }
+    async fn in_one_transaction(&self, done: &mut Done, tracer: Option<&Tracer>, observer: Observer<'_>) -> Result<(), Failure> {
+        // A snapshot that cannot be had leaves the file untraced; it does not stop it.
+        let mut trace = match tracer {
+            Some(tracer) => tracer.before().await.is_ok().then(FileTrace::default),
+            None => None,
+        };
+        let result = self.statements_of_transaction(done, trace.as_mut(), observer).await;
+        if let Err(failure) = &result
+            && !failure.disconnected
+        {
+            // Where it failed before the last statements, the transaction is still open. A failed rollback means a lost
+            // connection, and then the server rolls back by itself.
+            let _ = self.session.batch("ROLLBACK").await;
         }
+        done.trace = trace.map(|trace| (trace, Instant::now()));
+        result
+    }
+
+    /// What ends a transaction: deferred constraints, the history row, the commit.
+    fn closing(&self) -> Vec<(&'static str, String)> {
+        [("deferred constraints", "SET CONSTRAINTS ALL IMMEDIATE".to_owned())]
+            .into_iter()
+            // Names of ours stay ours, whatever search path or role the file has set.
+            .chain(self.last_words(
+                "pg_catalog.round(EXTRACT(epoch FROM pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.transaction_timestamp()) OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8",
+            ))
+            .chain([("COMMIT", "COMMIT".to_owned())])
+            .collect()
     }
 
     async fn statements_of_transaction(
         &self,
-        begin: &str,
-        done: &mut Vec<StatementExecution>,
+        done: &mut Done,
+        mut trace: Option<&mut FileTrace>,
         observer: Observer<'_>,
     ) -> Result<(), Failure> {
-        let mut before = Some(begin);
-        let mut rest = self.split.statements.as_slice();
+        let begin = format!("BEGIN READ WRITE; {}", self.settings("LOCAL"));
+        let mut rest = Splitter::new(self.text).peekable();
+        let mut first = true;
+        let mut before: Option<String> = None;
         loop {
-            let (now, later) = rest.split_at(ahead(rest));
-            rest = later;
-            // What closes the transaction goes out with the last statements.
-            let closing: Vec<(&str, String)> = match rest.is_empty() {
-                false => Vec::new(),
-                true => [("deferred constraints", "SET CONSTRAINTS ALL IMMEDIATE".to_owned())]
-                    .into_iter()
-                    // Names of ours stay ours, whatever search path or role the file has set.
-                    .chain(self.last_words(
-                        "pg_catalog.round(EXTRACT(epoch FROM pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.transaction_timestamp()) OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8",
-                    ))
-                    .chain([("COMMIT", "COMMIT".to_owned())])
-                    .collect(),
-            };
-            let messages = before.into_iter().chain(now.iter().map(|s| s.text)).chain(closing.iter().map(|(_, sql)| sql.as_str()));
-            let sent = Instant::now();
-            let answers = join_all(messages.map(|sql| answer(self.session, sql))).await;
-            let mut answers = answers.into_iter();
-            let mut last = sent;
-            if before.take().is_some()
-                && let Some((result, at)) = answers.next()
+            let mut messages: Vec<(Message<'_>, std::borrow::Cow<'_, str>)> = Vec::new();
+            if std::mem::take(&mut first) {
+                messages.push((Message::Begin, begin.as_str().into()));
+            }
+            let (mut count, mut bytes) = (0, 0);
+            while let Some(statement) =
+                rest.next_if(|next| count == 0 || count < AHEAD_STATEMENTS && bytes + next.text.len() <= AHEAD_BYTES)
             {
+                (count, bytes) = (count + 1, bytes + statement.text.len());
+                let look = trace.is_some() && trace::worth_a_look(&statement, before.as_deref(), rest.peek());
+                before = Some(statement.what.clone());
+                messages.push((Message::Statement(statement.clone()), statement.text.into()));
+                if look {
+                    messages.push((Message::Look, trace::LOOK.into()));
+                }
+            }
+            // What closes the transaction goes out with the last statements.
+            let last_batch = rest.peek().is_none();
+            if last_batch {
+                messages.extend(self.closing().into_iter().map(|(what, sql)| (Message::Closing(what), sql.into())));
+            }
+            let mut last = Instant::now();
+            let answers = join_all(messages.iter().map(|(message, sql)| answer(self.session, sql, matches!(message, Message::Look)))).await;
+            let mut began = last;
+            let mut position = None;
+            for ((message, _), (result, at)) in messages.iter().zip(answers) {
+                match message {
+                    Message::Begin => drop(result.map_err(|error| Failure::around(self.file, "BEGIN", &error))?),
+                    Message::Statement(statement) => {
+                        let reply = result.map_err(|error| Failure::of_statement(self.file, self.text, statement, &error))?;
+                        let execution = executed(statement, reply.rows, at.saturating_duration_since(last));
+                        began = last;
+                        position = Some(done.push(execution, &mut *observer));
+                    }
+                    Message::Look => {
+                        let reply = result.map_err(|error| Failure::around(self.file, "lock trace", &error))?;
+                        if let (Some(trace), Some(position)) = (trace.as_deref_mut(), position) {
+                            trace.take(position, (began, last), reply.looks);
+                        }
+                    }
+                    Message::Closing(what) => drop(result.map_err(|error| Failure::around(self.file, what, &error))?),
+                }
                 last = at;
-                result.map_err(|error| Failure::around(self.file, "BEGIN", &error))?;
             }
-            for (statement, (result, at)) in now.iter().zip(answers.by_ref()) {
-                let rows = result.map_err(|error| Failure::of_statement(self.file, self.text, statement, &error))?;
-                let execution = executed(statement, rows, at.saturating_duration_since(last));
-                last = at;
-                observer(&execution);
-                done.push(execution);
-            }
-            for ((what, _), (result, _)) in closing.iter().zip(answers) {
-                result.map_err(|error| Failure::around(self.file, what, &error))?;
-            }
-            if rest.is_empty() {
+            if last_batch {
                 return Ok(());
             }
         }
     }
 
-    async fn one_by_one(&self, done: &mut Vec<StatementExecution>, observer: Observer<'_>) -> Result<(), Failure> {
+    async fn one_by_one(&self, done: &mut Done, tracer: Option<&Tracer>, observer: Observer<'_>) -> Result<(), Failure> {
         let clock = Instant::now();
         self.around("settings", &format!("{}; SET default_transaction_read_only = off", self.settings("SESSION"))).await?;
-        for statement in &self.split.statements {
+        done.traced = tracer.is_some();
+        for statement in Splitter::new(self.text) {
             let waits = statement.kind == StatementKind::Concurrently;
             if waits {
                 let limit = self.options.concurrently_timeout_ms;
                 self.around("settings", &format!("SET lock_timeout = 0; SET statement_timeout = {limit}")).await?;
             }
-            let sent = Instant::now();
-            let (result, at) = answer(self.session, statement.text).await;
-            let rows = result.map_err(|error| Failure::of_statement(self.file, self.text, statement, &error))?;
-            let execution = executed(statement, rows, at.saturating_duration_since(sent));
-            observer(&execution);
-            done.push(execution);
+            let work = async {
+                let sent = Instant::now();
+                let (result, at) = answer(self.session, statement.text, false).await;
+                (result, at.saturating_duration_since(sent))
+            };
+            let ((result, took), watched) = match tracer {
+                Some(tracer) => {
+                    let (done, watched) = tracer.watch(work).await;
+                    (done, Some(watched))
+                }
+                None => (work.await, None),
+            };
+            let reply = result.map_err(|error| Failure::of_statement(self.file, self.text, &statement, &error))?;
+            let mut execution = executed(&statement, reply.rows, took);
+            if let (Some(tracer), Some(watched)) = (tracer, watched) {
+                done.traced &= match watched {
+                    Ok(watched) => tracer.tell_watched(watched, &mut execution).await.is_ok(),
+                    Err(_) => false,
+                };
+            }
+            done.push(execution, &mut *observer);
             if waits {
                 self.around("settings", &self.settings("SESSION")).await?;
             }
@@ -275,33 +389,20 @@ impl Runner<'_> {
     }
 }
 
-/// How many of the statements go out together.
-fn ahead(statements: &[Statement<'_>]) -> usize {
-    let mut bytes = 0;
-    statements
-        .iter()
-        .take(AHEAD_STATEMENTS)
-        .take_while(|statement| {
-            bytes += statement.text.len();
-            bytes <= AHEAD_BYTES
-        })
-        .count()
-        .max(1)
-        .min(statements.len())
-}
-
-/// Sends one message and counts its rows without keeping them.
-async fn answer(session: &Session, sql: &str) -> Answer {
+/// Sends one message and counts its rows without keeping them, unless they are those of a look.
+async fn answer(session: &Session, sql: &str, look: bool) -> Answer {
     let result = async {
         let stream = session.client().simple_query_raw(sql).await?;
         pin_mut!(stream);
-        let mut rows = 0;
+        let mut reply = Reply::default();
         while let Some(message) = stream.next().await {
-            if let SimpleQueryMessage::CommandComplete(count) = message? {
-                rows = count;
+            match message? {
+                SimpleQueryMessage::CommandComplete(count) => reply.rows = count,
+                SimpleQueryMessage::Row(row) if look => reply.looks.extend(trace::read_look(&row)),
+                _ => {}
             }
         }
-        Ok::<u64, tokio_postgres::Error>(rows)
+        Ok::<Reply, tokio_postgres::Error>(reply)
     }
     .await;
     (result.map_err(PgError::from), Instant::now())
@@ -316,7 +417,11 @@ fn executed(statement: &Statement<'_>, rows: u64, duration: std::time::Duration)
         what: statement.what.clone(),
         duration_us: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX),
         rows: counts.then_some(rows),
+        times: 1,
         locks: Vec::new(),
+        rewritten: Vec::new(),
+        relations: Vec::new(),
+        sampled: false,
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::apply::{Applied, ApplyOptions, apply_file};
+use super::apply::{Applied, ApplyOptions, apply_traced};
 use super::layout::Migration;
+use super::trace::Tracer;
+use crate::domain::locks::FailedTry;
 use crate::pg::Session;
 
 /// The first pause; each further one is twice as long, up to the longest, and jittered between half and whole.
@@ -16,12 +18,14 @@ pub async fn apply_with_retries(
     migration: &Migration,
     options: &ApplyOptions,
     retries: u32,
+    tracer: Option<&Tracer>,
     log: &mut dyn FnMut(String),
 ) -> Applied {
     let mut attempt = 1;
+    let mut tries = Vec::new();
     loop {
         let mut lines = Vec::new();
-        let mut applied = apply_file(session, migration, options, &mut |statement| {
+        let mut applied = apply_traced(session, migration, options, tracer, &mut |statement| {
             let rows = statement.rows.map(|rows| format!(", {rows} rows")).unwrap_or_default();
             let place = format!("{}:{}", migration.up.file, statement.line);
             lines.push(format!("{place} statement {} {}: {} us{rows}", statement.number, statement.what, statement.duration_us));
@@ -33,10 +37,19 @@ pub async fn apply_with_retries(
             Some(failure) if failure.retryable() && migration.transactional && attempt <= retries => {
                 let pause = pause_ms(attempt);
                 log(format!("attempt {attempt} of {}: {failure}; rolled back, next attempt in {pause} ms", retries + 1));
+                tries.push(FailedTry {
+                    started: applied.execution.started,
+                    duration_us: applied.execution.duration_us,
+                    error: failure.to_string(),
+                    pause_us: i64::try_from(pause * 1_000).unwrap_or(i64::MAX),
+                });
                 tokio::time::sleep(Duration::from_millis(pause)).await;
                 attempt += 1;
             }
-            _ => return applied,
+            _ => {
+                applied.execution.tries = tries;
+                return applied;
+            }
         }
     }
 }

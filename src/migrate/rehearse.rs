@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::history;
 use super::layout::{Migration, MigrationSet};
 use super::revert::{Reverted, revert_one};
+use super::trace::Tracer;
 use super::verify::verify;
 use crate::pg::{PgError, Session};
 
@@ -36,8 +37,14 @@ pub struct Rehearsal {
 }
 
 /// Runs one file, tried again where that can help, and then its verify script.
-pub async fn prove(session: &Session, migration: &Migration, options: &ApplyOptions, retries: u32, log: &mut dyn FnMut(String)) -> Proved {
-    let applied = apply_with_retries(session, migration, options, retries, log).await;
+pub async fn prove(
+    session: &Session,
+    migration: &Migration,
+    options: &ApplyOptions,
+    (retries, tracer): (u32, Option<&Tracer>),
+    log: &mut dyn FnMut(String),
+) -> Proved {
+    let applied = apply_with_retries(session, migration, options, retries, tracer, log).await;
     let verified = match &applied.failure {
         Some(failure) => {
             log(format!("FAILED {failure}"));
@@ -64,13 +71,14 @@ pub async fn rehearse(
     pending: &[&Migration],
     baseline: Option<&str>,
     options: &ApplyOptions,
+    tracer: Option<&Tracer>,
     log: &mut dyn FnMut(String),
 ) -> Result<Rehearsal, PgError> {
     let mut rehearsal = Rehearsal::default();
     history::ensure(session, set.layout, &set.migrations, baseline).await?;
     log("up".into());
     for migration in pending {
-        let proved = prove(session, migration, options, 0, log).await;
+        let proved = prove(session, migration, options, (0, tracer), log).await;
         let stop = !proved.holds();
         rehearsal.up.push(proved);
         if stop {
@@ -97,7 +105,7 @@ pub async fn rehearse(
     }
     log("up again".into());
     for migration in reverted.into_iter().rev() {
-        let proved = prove(session, migration, options, 0, log).await;
+        let proved = prove(session, migration, options, (0, None), log).await;
         let stop = !proved.holds();
         rehearsal.again.push(proved);
         if stop {

@@ -48,7 +48,7 @@ pub async fn revert_one(session: &Session, migration: &Migration, options: &Appl
             let then = if options.history { Then::Forget(&migration.version) } else { Then::Nothing };
             let transactional = split::runs_in_a_transaction(down);
             let named = (migration.version.as_str(), migration.name.as_str());
-            Some(run_script(session, down, named, transactional, options, then, observer).await)
+            Some(run_script(session, down, named, transactional, options, then, None, observer).await)
         }
     };
     Reverted { version: migration.version.clone(), name: migration.name.clone(), applied }

@@ -5,7 +5,7 @@
 
 mod kind;
 
-use squawk_lexer::{LiteralKind, TokenKind, tokenize};
+use squawk_lexer::{LiteralKind, Token, TokenKind, tokenize};
 
 pub use kind::StatementKind;
 use kind::{Words, kind_of};
@@ -104,9 +104,38 @@ pub fn place_of(text: &str, offset: usize) -> Place {
     Place { line: before.bytes().filter(|b| *b == b'\n').count() as u64 + 1, column: before[line_start..].chars().count() as u64 + 1 }
 }
 
+/// What a script is as a whole, without keeping its statements: a long one is walked in little memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    pub statements: u64,
+    pub refusals: Vec<Refusal>,
+    pub transactional: bool,
+    /// The file begins with a byte order mark, which is not sent.
+    pub bom: bool,
+}
+
+impl Survey {
+    /// Walks the bytes once.
+    pub fn of(bytes: &[u8]) -> Self {
+        let text = match decode(bytes) {
+            Ok(text) => text,
+            Err(refusal) => return Self { refusals: vec![refusal], transactional: true, ..Self::default() },
+        };
+        let mut splitter = Splitter::new(text);
+        let mut survey = Self { transactional: true, bom: bytes.starts_with(b"\xef\xbb\xbf"), ..Self::default() };
+        for statement in &mut splitter {
+            survey.statements += 1;
+            survey.transactional &= !matches!(statement.kind, StatementKind::Alone | StatementKind::Concurrently);
+        }
+        survey.transactional &= !splitter.no_transaction;
+        survey.refusals = splitter.refusals;
+        survey
+    }
+}
+
 /// Whether this script runs in one transaction; scripts that cannot be read count as such, they never run.
 pub fn runs_in_a_transaction(script: &Script) -> bool {
-    split_bytes(&script.bytes).transactional()
+    Survey::of(&script.bytes).transactional
 }
 
 /// [`decode`], then [`split`]; a script that cannot be decoded has no statements and one refusal.
@@ -119,17 +148,9 @@ pub fn split_bytes(bytes: &[u8]) -> Split<'_> {
 
 /// Cuts a text into statements.
 pub fn split(text: &str) -> Split<'_> {
-    let mut out = Split::default();
-    let mut cutter =
-        Cutter { text, places: Places { text, offset: 0, place: Place { line: 1, column: 1 } }, current: None, in_data: false };
-    let mut offset = 0;
-    for token in tokenize(text) {
-        let (start, end) = (offset, offset + token.len as usize);
-        offset = end;
-        cutter.take(token.kind, start, end, &mut out);
-    }
-    cutter.cut(&mut out);
-    out
+    let mut splitter = Splitter::new(text);
+    let statements = splitter.by_ref().collect();
+    Split { statements, refusals: splitter.refusals, no_transaction: splitter.no_transaction, bom: false }
 }
 
 /// Offsets to places, moving forward only, so that a long file is walked once.
@@ -152,12 +173,21 @@ impl Places<'_> {
     }
 }
 
-struct Cutter<'a> {
+/// Cuts a text into statements, one at a time.
+pub struct Splitter<'a> {
     text: &'a str,
+    tokens: Box<dyn Iterator<Item = Token> + 'a>,
+    offset: usize,
     places: Places<'a>,
     current: Option<Current<'a>>,
+    /// How many statements were cut.
+    number: u64,
     /// After `COPY … FROM stdin` comes data, which is not looked at.
     in_data: bool,
+    /// What was refused so far.
+    pub refusals: Vec<Refusal>,
+    /// A comment before the first statement says `no-transaction`.
+    pub no_transaction: bool,
 }
 
 struct Current<'a> {
@@ -171,30 +201,59 @@ struct Current<'a> {
     refused: bool,
 }
 
-impl<'a> Cutter<'a> {
-    fn take(&mut self, kind: TokenKind, start: usize, end: usize, out: &mut Split<'a>) {
-        if self.in_data {
-            return;
+impl<'a> Iterator for Splitter<'a> {
+    type Item = Statement<'a>;
+
+    fn next(&mut self) -> Option<Statement<'a>> {
+        while !self.in_data {
+            let Some(token) = self.tokens.next() else { break };
+            let (start, end) = (self.offset, self.offset + token.len as usize);
+            self.offset = end;
+            if let Some(statement) = self.take(token.kind, start, end) {
+                return Some(statement);
+            }
         }
+        self.cut()
+    }
+}
+
+impl<'a> Splitter<'a> {
+    /// Begins at the first byte of a [decoded](decode) text.
+    pub fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            tokens: Box::new(tokenize(text)),
+            offset: 0,
+            places: Places { text, offset: 0, place: Place { line: 1, column: 1 } },
+            current: None,
+            number: 0,
+            in_data: false,
+            refusals: Vec::new(),
+            no_transaction: false,
+        }
+    }
+
+    fn take(&mut self, kind: TokenKind, start: usize, end: usize) -> Option<Statement<'a>> {
         match kind {
             TokenKind::Eof | TokenKind::Whitespace => {}
             TokenKind::LineComment => {
-                if out.statements.is_empty() && self.current.is_none() {
+                if self.number == 0 && self.current.is_none() {
                     let comment = self.text[start..end].trim_start_matches('-').trim();
-                    out.no_transaction |= comment == "no-transaction" || comment == "ledger: no-transaction";
+                    self.no_transaction |= comment == "no-transaction" || comment == "ledger: no-transaction";
                 }
             }
             TokenKind::BlockComment { terminated: true } => {}
             TokenKind::Semi => match &self.current {
                 Some(current) if current.parens > 0 || current.body > 0 => self.extend(kind, start, end),
-                Some(_) => self.cut(out),
+                Some(_) => return self.cut(),
                 None => {}
             },
             _ => {
                 self.extend(kind, start, end);
-                self.refuse(kind, start, out);
+                self.refuse(kind, start);
             }
         }
+        None
     }
 
     fn extend(&mut self, kind: TokenKind, start: usize, end: usize) {
@@ -224,8 +283,8 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    fn refuse(&mut self, kind: TokenKind, start: usize, out: &mut Split<'a>) {
-        let number = out.statements.len() as u64 + 1;
+    fn refuse(&mut self, kind: TokenKind, start: usize) {
+        let number = self.number + 1;
         let reason = match kind {
             TokenKind::Unknown if self.text[start..].starts_with('\\') => RefusalReason::MetaCommand,
             TokenKind::BlockComment { terminated: false } => RefusalReason::Unterminated("comment"),
@@ -255,13 +314,14 @@ impl<'a> Cutter<'a> {
             && !std::mem::replace(&mut current.refused, true)
         {
             let place = place_of(self.text, start);
-            out.refusals.push(Refusal { reason, place, number, message });
+            self.refusals.push(Refusal { reason, place, number, message });
         }
     }
 
-    fn cut(&mut self, out: &mut Split<'a>) {
-        let Some(current) = self.current.take() else { return };
-        let number = out.statements.len() as u64 + 1;
+    fn cut(&mut self) -> Option<Statement<'a>> {
+        let current = self.current.take()?;
+        self.number += 1;
+        let number = self.number;
         let kind = kind_of(&current.words);
         self.in_data = kind == StatementKind::CopyFromStdin;
         if !current.refused {
@@ -281,17 +341,17 @@ impl<'a> Cutter<'a> {
                 _ => None,
             };
             if let Some((reason, message)) = refusal {
-                out.refusals.push(Refusal { reason, place: current.place, number, message });
+                self.refusals.push(Refusal { reason, place: current.place, number, message });
             }
         }
-        out.statements.push(Statement {
+        Some(Statement {
             number,
             text: &self.text[current.start..current.end],
             start: current.start,
             place: current.place,
             what: current.words.what(),
             kind,
-        });
+        })
     }
 }
 

@@ -320,7 +320,8 @@ fn timeline(run: &Run) -> Option<TimelineChart> {
             for file in &execution.files {
                 let (x, width) = place(&file.started, file.duration_us);
                 let text = format::duration(file.duration_us);
-                let locks: Vec<&str> = file.statements.iter().flat_map(|s| &s.locks).map(String::as_str).collect();
+                let blocking = file.statements.iter().flat_map(|s| &s.locks).filter(|lock| lock.mode.blocks_anything());
+                let locks: Vec<String> = blocking.map(|lock| format!("{} {}", lock.mode, lock.relation)).collect();
                 let held = if locks.is_empty() { String::new() } else { format!(", locks taken: {}", locks.join(", ")) };
                 let title = format!("{}: took {text} in {}{held}", file.file, format::plural(file.attempts.into(), "attempt", "attempts"));
                 let class = if file.applied { "pass" } else { "fail" };

@@ -12,6 +12,7 @@ pub mod gates;
 pub mod graph;
 pub mod html;
 pub mod json;
+pub mod locks;
 pub mod markdown;
 pub mod model;
 pub mod risks;

@@ -9,7 +9,7 @@ use super::chart::Charts;
 use super::checklist::{self, Checklist};
 use super::format::{self, Mark};
 use super::rollback::{self, RollbackView};
-use super::{gates, risks, summary, tasks};
+use super::{gates, locks, risks, summary, tasks};
 use crate::domain::plan::StepKind;
 use crate::domain::product::Product;
 use crate::domain::verdict::{Judgement, Verdict, Waiver};
@@ -190,6 +190,7 @@ pub struct Report {
     pub deviations: Vec<Deviation>,
     pub risks: Vec<risks::RiskView>,
     pub timeline: risks::Timeline,
+    pub locks: locks::LocksView,
     pub limits: Vec<String>,
     pub proof: Proof,
     pub tasks: Vec<tasks::TaskView>,
@@ -228,6 +229,7 @@ pub fn build(source: &Source<'_>) -> Report {
         deviations: deviations(run, &judgement),
         risks: risks::risks(run, &judgement),
         timeline: risks::timeline(run),
+        locks: locks::locks(run),
         limits: summary::limits(run, &judgement),
         proof: proof(source),
         tasks: tasks::tasks(run, &judgement),

@@ -17,8 +17,8 @@ use crate::domain::SubjectRow;
 use crate::domain::product::{ExecuteProduct, FileExecution, Product};
 use crate::migrate::lock::{LockError, RunnerLock};
 use crate::migrate::rehearse::{Proved, prove};
-use crate::migrate::waits::{process_of, watched};
-use crate::migrate::{ApplyOptions, Migration, MigrationSet, SchemaState, history};
+use crate::migrate::waits::{Waits, process_of};
+use crate::migrate::{ApplyOptions, Migration, MigrationSet, SchemaState, Tracer, history};
 use crate::pg::{Access, Catalog};
 
 /// How long another runner is waited for.
@@ -142,31 +142,56 @@ async fn apply_all(cx: &Context<'_>, session: &crate::pg::Session, ran: &mut Ran
     let options = ApplyOptions::of(config, cx.run.as_str());
     let total = ran.pending.len();
     let watcher = match (cx.target.session(Access::ReadOnly).await, process_of(session).await) {
-        (Ok(eyes), Ok(process)) => Some((eyes, process)),
+        (Ok(eyes), Ok(process)) => Some(Waits::of(eyes, process)),
         (Err(error), _) | (_, Err(error)) => {
             cx.log.line(format!("lock waits are not watched: {error}"));
             None
         }
     };
+    let tracer = match config.trace {
+        false => None,
+        true => Tracer::beside(cx.target, session).await.map_err(|error| cx.log.line(format!("locks are not traced: {error}"))).ok(),
+    };
     for (index, migration) in ran.pending.iter().enumerate() {
         cx.progress.say(&format!("{}/{total} {}", index + 1, migration.up.file));
         cx.log.line(format!("{} begins, sha256 {}", migration.up.file, migration.up.sha256));
         let mut log = |line| cx.log.line(line);
-        let work = prove(session, migration, &options, config.retries, &mut log);
-        let proved = match &watcher {
-            Some((eyes, process)) => {
-                watched(eyes, *process, work, &|line| {
-                    cx.progress.say(&format!("{} {line}", migration.up.file));
-                    cx.log.line(format!("{} {line}", migration.up.file));
-                })
-                .await
+        let work = prove(session, migration, &options, (config.retries, tracer.as_ref()), &mut log);
+        let mut proved = match &watcher {
+            Some(watcher) => {
+                watcher
+                    .watched(work, &|line| {
+                        cx.progress.say(&format!("{}: {line}", migration.up.file));
+                        cx.log.line(format!("{}: {line}", migration.up.file));
+                    })
+                    .await
             }
             None => work.await,
         };
+        proved.applied.execution.waits = watcher.as_ref().map(Waits::take).unwrap_or_default();
+        log_locks(cx, &proved.applied.execution);
         let stop = !proved.holds();
         ran.proved.push(proved);
         if stop {
             break;
+        }
+    }
+}
+
+/// The locks that somebody could have waited for, one line each.
+fn log_locks(cx: &Context<'_>, file: &FileExecution) {
+    for statement in &file.statements {
+        for lock in statement.locks.iter().filter(|lock| lock.mode.blocks_anything()) {
+            cx.log.line(format!(
+                "{}:{} {} on {} {} for {:.3} s: {} wait",
+                file.file,
+                statement.line,
+                lock.mode,
+                lock.kind,
+                lock.relation,
+                lock.held_us as f64 / 1e6,
+                lock.mode.blocks().join(", ")
+            ));
         }
     }
 }

@@ -117,7 +117,7 @@ fn product(report: &mut StepReport, scripts: &Scripts<'_>, rehearsal: Option<&cr
             verify_sha256: m.verify.as_ref().map(|s| s.sha256.clone()),
             pending: scripts.pending.iter().any(|p| p.version == m.version),
             transactional: m.transactional,
-            statements: split::split_bytes(&m.up.bytes).statements.len() as u64,
+            statements: split::Survey::of(&m.up.bytes).statements,
             dry_run_us: run_us(&m.version),
         })
         .collect();
@@ -128,5 +128,7 @@ fn product(report: &mut StepReport, scripts: &Scripts<'_>, rehearsal: Option<&cr
         (n, Some(us)) => format!("{n} files run in a scratch copy, estimate {:.1} s", us as f64 / 1e6),
         (n, None) => format!("{n} files pending, not all run in a scratch copy"),
     };
-    report.product = Some(Product::Scripts(ScriptsProduct { layout: scripts.set.layout.name().to_owned(), migrations, estimate_us }));
+    let rehearsed = rehearsal.map(|r| r.up.iter().map(|proved| proved.applied.execution.clone()).collect()).unwrap_or_default();
+    report.product =
+        Some(Product::Scripts(ScriptsProduct { layout: scripts.set.layout.name().to_owned(), migrations, estimate_us, rehearsed }));
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use migration_ledger::config::Config;
+use migration_ledger::domain::locks::{LockMode, LockTaken};
 use migration_ledger::domain::product::*;
 use migration_ledger::domain::verdict::CheckResult;
 use migration_ledger::domain::{CheckOutcome, Evidence, Outcome, RunId, Severity, SubjectRow, TaskId};
@@ -229,8 +230,21 @@ fn files() -> Vec<FileExecution> {
             what: "ALTER TABLE".into(),
             duration_us: us,
             rows: None,
-            locks: vec!["AccessExclusiveLock public.clauses".into()],
+            times: 1,
+            locks: vec![LockTaken {
+                relation: "public.clauses".into(),
+                kind: "table".into(),
+                mode: LockMode::AccessExclusive,
+                held_us: us,
+            }],
+            rewritten: Vec::new(),
+            relations: Vec::new(),
+            sampled: false,
         }],
+        tries: Vec::new(),
+        traced: true,
+        waits: Vec::new(),
+        changes: Vec::new(),
         error: None,
     };
     vec![
@@ -343,7 +357,8 @@ pub fn run(leak: bool) -> Run {
             dry_run_us: Some(3_000_000),
         })
         .collect();
-    let scripts = Product::Scripts(ScriptsProduct { layout: "plain".into(), migrations, estimate_us: Some(12_000_000) });
+    let scripts =
+        Product::Scripts(ScriptsProduct { layout: "plain".into(), migrations, estimate_us: Some(12_000_000), rehearsed: files() });
     b.task(
         "CE-21",
         2,

@@ -80,11 +80,11 @@ pub async fn backup(
     let file = cx.project.path(&config.dir).join(name);
     let shown = cx.project.shown(&file);
     let made = match Tools::find(cx.target.major(), config) {
-        Ok(tools) => tools.dump(cx.target, &file, &shown, config).await,
+        Ok(tools) => tools.dump_with_catalog(cx.target, &file, &shown, config).await,
         Err(error) => Err(error),
     };
-    let mut facts = match made {
-        Ok(facts) => facts,
+    let (mut facts, dumped) = match made {
+        Ok(made) => made,
         Err(error) => {
             cx.log.line(format!("post-migration backup: {error}"));
             unanswered(report, MADE, asked, "target", error.to_string())?;
@@ -99,7 +99,7 @@ pub async fn backup(
 
     cx.progress.say("restoring the post-migration backup");
     let asked = Asked::now();
-    match restored(cx, &file, &facts).await {
+    match restored(cx, &file, &facts, &dumped).await {
         Ok((rows, restore_us)) => {
             facts.restore_us = restore_us;
             probe(report, RESTORES, asked, "scratch: restored post-migration backup", Value::Null, rows)?;
@@ -122,11 +122,16 @@ pub async fn backup(
     Ok(Some(facts))
 }
 
-async fn restored(cx: &Context<'_>, file: &std::path::Path, facts: &BackupFacts) -> Result<(Vec<SubjectRow>, Option<i64>), PgError> {
+async fn restored(
+    cx: &Context<'_>,
+    file: &std::path::Path,
+    facts: &BackupFacts,
+    dumped: &Catalog,
+) -> Result<(Vec<SubjectRow>, Option<i64>), PgError> {
     let (db, restore_us) = cx.scratch.copy_of(file, "post-migration").await?;
     let read = async {
         let session = db.session(Access::ReadOnly).await?;
-        let catalog = Catalog::read(&session, &cx.config.backup.exclude_schemas).await?.as_dumped().fingerprint();
+        let catalog = Catalog::read(&session, &cx.config.backup.exclude_schemas).await?.as_dumped();
         Ok::<_, PgError>((catalog, table_states(&session, &cx.config.backup.exclude_schemas).await?))
     }
     .await;
@@ -134,8 +139,16 @@ async fn restored(cx: &Context<'_>, file: &std::path::Path, facts: &BackupFacts)
         cx.log.line(format!("the scratch database is left behind: {error}"));
     }
     let (catalog, tables) = read?;
-    let same_catalog = catalog == facts.catalog;
-    let observed = if same_catalog { catalog } else { format!("another: {catalog}") };
+    let fingerprint = catalog.fingerprint();
+    let same_catalog = fingerprint == facts.catalog;
+    let observed = match same_catalog {
+        true => fingerprint,
+        false => {
+            let differences: Vec<String> = dumped.diff(&catalog).iter().map(ToString::to_string).collect();
+            let more = if differences.len() > 5 { format!("; {} more", differences.len() - 5) } else { String::new() };
+            format!("another: {fingerprint}; {}{more}", differences[..differences.len().min(5)].join("; "))
+        }
+    };
     let mut rows = vec![SubjectRow::new("catalog", same_catalog, &facts.catalog, observed)];
     rows.extend(facts.tables.iter().map(|before| table_row(before, tables.iter().find(|after| after.table == before.table))));
     Ok((rows, restore_us))

@@ -112,7 +112,7 @@ async fn stages(
         if trial.at_target.is_none() && above.first().is_some_and(|first| first.version == migration.version) {
             trial.at_target = Some(snapshot(cx, copy).await?);
         }
-        let proved = prove(&hands, migration, &options, 0, &mut |line| say(line)).await;
+        let proved = prove(&hands, migration, &options, (0, None), &mut |line| say(line)).await;
         if !proved.holds() {
             let failure = proved.applied.failure.or(proved.verified.and_then(Result::err));
             trial.not_up = Some(format!("the way up ends early: {}", failure.map(|f| f.to_string()).unwrap_or_default()));
@@ -137,7 +137,7 @@ async fn stages(
 
     say("up again".into());
     for migration in above {
-        let proved = prove(&hands, migration, &options, 0, &mut |line| say(line)).await;
+        let proved = prove(&hands, migration, &options, (0, None), &mut |line| say(line)).await;
         let stop = !proved.holds();
         trial.again.push(proved);
         if stop {

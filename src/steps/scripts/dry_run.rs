@@ -7,7 +7,7 @@ use super::files::pending_or_unknown;
 use crate::checks::ask::Asked;
 use crate::domain::SubjectRow;
 use crate::migrate::rehearse::{Proved, Rehearsal, rehearse};
-use crate::migrate::{Applied, ApplyOptions, Failure, history};
+use crate::migrate::{Applied, ApplyOptions, Failure, Tracer, history};
 use crate::pg::{Access, PgError};
 use crate::steps::{Context, StepError, StepReport};
 
@@ -88,7 +88,11 @@ async fn in_copy(cx: &Context<'_>, scripts: &Scripts<'_>, backup: &std::path::Pa
                     shown(scripts.state.version())
                 )));
             }
-            rehearse(&session, scripts.set, &scripts.pending, baseline, &options, &mut say).await
+            let tracer = match config.trace {
+                false => None,
+                true => Some(Tracer::beside(db.target(), &session).await?),
+            };
+            rehearse(&session, scripts.set, &scripts.pending, baseline, &options, tracer.as_ref(), &mut say).await
         }
     };
     // What was established stays established; a leftover is found by its lease and dropped later.
