@@ -83,6 +83,7 @@ fn everything_per_task() {
     snapshot("isolation", section(&text, "## Tenant isolation"));
     snapshot("risks", section(&text, "## Risks of the plan"));
     snapshot("timeline", section(&text, "## Timeline, planned and actual"));
+    snapshot("locks", section(&text, "## Locks on existing tables"));
     snapshot("limits", section(&text, "## What this report does not show"));
 }
 

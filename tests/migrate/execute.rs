@@ -132,7 +132,10 @@ async fn a_table_that_is_locked_is_waited_for_and_tried_again() {
     free.await.unwrap();
     assert_eq!(given.complaints(), Vec::<String>::new());
     assert!(product(&given).files[0].attempts >= 2, "{:?}", product(&given).files[0]);
-    assert!(given.log.contains("002_pages.sql waits for process ") && given.log.contains("(ledger-test, migrator, idle in transaction)"));
+    assert!(
+        given.log.contains("002_pages.sql: this migration waits for process ")
+            && given.log.contains("(ledger-test, migrator, idle in transaction)")
+    );
     assert!(given.log.contains("SQLSTATE 55P03") && given.log.contains("next attempt in"), "{}", given.log);
     day.close().await;
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use migration_ledger::config::Config;
-use migration_ledger::domain::locks::{LockMode, LockTaken};
+use migration_ledger::domain::locks::{LockMode, LockTaken, LockWait};
 use migration_ledger::domain::product::*;
 use migration_ledger::domain::verdict::CheckResult;
 use migration_ledger::domain::{CheckOutcome, Evidence, Outcome, RunId, Severity, SubjectRow, TaskId};
@@ -247,8 +247,18 @@ fn files() -> Vec<FileExecution> {
         changes: Vec::new(),
         error: None,
     };
+    let waited = |mut file: FileExecution| {
+        file.waits = vec![LockWait {
+            waiter: "this migration".into(),
+            blocker: "process 71 (reporting, app_user, idle in transaction)".into(),
+            wanted: "ACCESS EXCLUSIVE on public.clauses".into(),
+            seen_us: 1_200_000,
+            samples: 6,
+        }];
+        file
+    };
     vec![
-        file("002", "row_level_security", 1, 4_900_000),
+        waited(file("002", "row_level_security", 1, 4_900_000)),
         file("003", "foreign_keys", 6, 31_200_000),
         file("004", "performance_indexes", 38, 9_800_000),
         file("005", "audit_logging", 48, 1_400_000),
