@@ -2,6 +2,8 @@
 
 #[path = "row_security/faults.rs"]
 mod faults;
+#[path = "row_security/server.rs"]
+mod server;
 #[path = "row_security/step.rs"]
 mod step;
 #[path = "row_security/styles.rs"]
@@ -12,7 +14,7 @@ use std::path::Path;
 
 use migration_ledger::config::{Identity, Tenancy};
 use migration_ledger::domain::product::CellVerdict;
-use migration_ledger::domain::{CheckOutcome, Evidence};
+use migration_ledger::domain::{CheckOutcome, Evidence, Severity};
 use migration_ledger::pg::Access;
 use migration_ledger::steps::row_security::model::Model;
 use migration_ledger::steps::row_security::shape::Shape;
@@ -85,9 +87,10 @@ impl Examined {
         Self { evidence, isolation }
     }
 
-    /// Check → subjects found bad.
+    /// Check → subjects found bad; what is merely slow or untidy (below medium) apart.
     pub fn findings(&self) -> Vec<(String, String)> {
-        self.evidence.iter().flat_map(Evidence::findings).map(|f| (f.check.to_string(), f.subject)).collect()
+        let findings = self.evidence.iter().flat_map(Evidence::findings).filter(|f| f.severity >= Severity::Medium);
+        findings.map(|f| (f.check.to_string(), f.subject)).collect()
     }
 
     pub fn check(&self, code: &str) -> &Evidence {

@@ -18,7 +18,12 @@ LEFT JOIN pg_catalog.pg_roles r
        ON r.rolname IN (SELECT pg_catalog.jsonb_array_elements_text($1::pg_catalog.jsonb -> 'roles'))
       AND pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE')
       AND pg_catalog.has_function_privilege(r.oid, f.oid, 'EXECUTE')
-WHERE f.prosecdef AND (owner.rolsuper OR owner.rolbypassrls)
+WHERE f.prosecdef
+  AND (owner.rolsuper OR owner.rolbypassrls
+       -- The owner of a table without FORCE goes round its policies too.
+       OR EXISTS (SELECT FROM pg_catalog.jsonb_array_elements_text($1::pg_catalog.jsonb -> 'tables') AS t(name)
+                  JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t.name)
+                  WHERE c.relowner = owner.oid AND NOT c.relforcerowsecurity))
   AND f.prorettype NOT IN ('pg_catalog.trigger'::pg_catalog.regtype, 'pg_catalog.event_trigger'::pg_catalog.regtype)
   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d

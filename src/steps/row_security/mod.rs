@@ -16,6 +16,7 @@ pub mod own_tests;
 pub mod papers;
 mod probe;
 mod seed;
+pub mod server;
 pub mod shape;
 pub mod value;
 pub mod world;
@@ -26,7 +27,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use self::matrix::{Cell, Matrix};
-use self::model::Model;
+use self::model::{Model, Scope};
 use self::own_tests::TestRun;
 use self::shape::Shape;
 use self::world::Worlds;
@@ -71,6 +72,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
         cx.log.line(format!("{}: {}", evidence.check, evidence.outcome));
     }
 
+    report.evidence.extend(server::evidence(&session, TARGET).await);
     report.evidence.extend(policies_kept(cx.execution().map(|execution| execution.catalog_changes.as_slice())));
     let tests = own_tests::declared(&cx.project.root, &cx.config.checks.folders);
     let mut asked_tests = Asked::unmeasured();
@@ -170,7 +172,21 @@ pub fn parameters(shape: &Shape, model: &Model) -> Value {
     let mut tables: Vec<String> = model.tables.iter().filter_map(|scoped| shape.table(scoped.oid)).map(|table| table.sql.clone()).collect();
     tables.extend(model.missing.iter().cloned());
     tables.sort();
-    json!({ "tables": tables, "roles": model.roles })
+    // Columns by which a table's rows belong to a tenant; null for the tenants' own table.
+    let scopes: serde_json::Map<String, Value> = model
+        .tables
+        .iter()
+        .filter_map(|scoped| {
+            let table = shape.table(scoped.oid)?;
+            let path = match &scoped.scope {
+                Scope::Anchor => Value::Null,
+                Scope::Path { columns, .. } => columns.iter().filter_map(|n| Some(table.column(*n)?.name.clone())).collect(),
+                Scope::None => json!([]),
+            };
+            Some((table.sql.clone(), path))
+        })
+        .collect();
+    json!({ "tables": tables, "roles": model.roles, "scopes": scopes })
 }
 
 /// Asks every query check of this step.
