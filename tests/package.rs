@@ -460,7 +460,7 @@ fn views_withhold_and_redactions_leave_the_chain_whole() {
     let found = verify(&written.zip, &trusting()).unwrap();
     assert_eq!((found.verdict.as_str(), found.decision.as_deref()), ("VERIFIED", Some("APPROVED")));
     assert_eq!(found.absent, [("evidence/3-log.txt".to_owned(), "WITHHELD")], "a statement is never left out");
-    let statement = scene.statement("redaction", 8, "cto@example.com");
+    let statement = scene.statement("redaction", 8, "cto@example.com").with("seq", 3).with("part", "log.txt");
     // Nobody here may redact.
     scene.append_signed(EntryType::PartRedacted, Namespace::Redaction, &statement, CTO);
     rusqlite::Connection::open(scene.store.path())

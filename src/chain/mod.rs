@@ -14,6 +14,7 @@ pub mod merkle;
 mod open;
 mod parts;
 mod read;
+mod redact;
 mod store;
 pub mod verify;
 
@@ -22,6 +23,7 @@ pub use error::{Error, ErrorKind};
 pub use hash::{Hash, LedgerId};
 pub use header::{EntryType, Header, Part, Tool};
 pub use read::{AnchorRow, Entries, SignatureRow, Signed};
+pub use redact::Erased;
 pub use store::{Draft, Entry, Head, PartDraft, PartSource, Store};
 pub use verify::Fault;
 

@@ -151,10 +151,15 @@ impl Store {
 
     /// Appends one entry. When this returns, the entry and its payloads are on disk.
     pub fn append(&mut self, draft: Draft) -> Result<Entry> {
+        self.append_with(draft, &|_| Ok(()))
+    }
+
+    /// Appends one entry and does `also` in the same transaction: both happen, or neither.
+    pub(super) fn append_with(&mut self, draft: Draft, also: &dyn Fn(&Connection) -> Result<()>) -> Result<Entry> {
         check_draft(&draft)?;
         let tool = tool(&self.path)?;
         let mut spooled = Vec::with_capacity(draft.parts.len());
-        let appended = self.spool_all(&draft, &mut spooled).and_then(|()| self.append_spooled(draft, tool, &spooled));
+        let appended = self.spool_all(&draft, &mut spooled).and_then(|()| self.append_spooled(draft, tool, &spooled, also));
         if appended.is_err() {
             for part in &spooled {
                 forget(&self.conn, &part.spool);
@@ -178,7 +183,7 @@ impl Store {
         written
     }
 
-    fn append_spooled(&mut self, draft: Draft, tool: Tool, spooled: &[Spooled]) -> Result<Entry> {
+    fn append_spooled(&mut self, draft: Draft, tool: Tool, spooled: &[Spooled], also: &dyn Fn(&Connection) -> Result<()>) -> Result<Entry> {
         let (path, id) = (self.path.clone(), self.id);
         let sql = |e| from_sqlite(&path, e);
         let transaction = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
@@ -237,6 +242,7 @@ impl Store {
                 .map_err(sql)?;
         }
         add_nodes(&transaction, seq, leaf).map_err(sql)?;
+        also(&transaction)?;
         transaction.commit().map_err(sql)?;
         Ok(Entry { seq, header_bytes, header, prev, leaf })
     }

@@ -59,6 +59,7 @@ commands! {
     Keys(keys);
     Package(package);
     Verify(verify);
+    Redact(redact);
     #[cfg(feature = "pg")]
     Rollback(rollback);
     Checks(checks);

@@ -25,6 +25,8 @@ pub struct Outline {
     pub kind: EntryType,
     pub run: Option<String>,
     pub parts: Vec<Part>,
+    /// Of `part.redacted`: the entry and the part that it erases.
+    pub redacts: Option<(u64, String)>,
 }
 
 /// A part with its place in the package.

@@ -115,6 +115,12 @@ impl Verifier<'_, '_> {
             Err(error) => return fault(format!("BAD-SIGNATURE({sig_file})"), error.to_string()),
         };
         self.check_subjects(&statement, &file)?;
+        if let Some((target, part)) = &self.entries[index].outline.redacts
+            && (statement.fields.get("seq").and_then(serde_json::Value::as_u64), statement.text("part"))
+                != (Some(*target), Some(part.as_str()))
+        {
+            return fault(format!("MALFORMED({seq})"), format!("{file} is signed over another part than entry {seq} says it erases"));
+        }
         let Some(namespace) = Namespace::of_statement(word) else { return Err(malformed_archive("namespace")) };
         let principal = self.trust(&sig_file, &key, namespace)?;
         if principal.as_ref().is_some_and(|p| *p != statement.principal) {

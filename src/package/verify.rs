@@ -90,7 +90,6 @@ pub(super) struct EntryFacts {
     actor: String,
     task: Option<String>,
     attempt: Option<u32>,
-    redacts: Option<(u64, String)>,
     verdict: Option<String>,
 }
 
@@ -453,7 +452,7 @@ impl Verifier<'_, '_> {
             self.check_names()?;
         }
         let redacted: BTreeSet<(u64, String)> =
-            self.entries.iter().filter(|e| self.is_ours(e.outline.run.as_deref())).filter_map(|e| e.redacts.clone()).collect();
+            self.entries.iter().filter(|e| self.is_ours(e.outline.run.as_deref())).filter_map(|e| e.outline.redacts.clone()).collect();
         let mut held = 0;
         for placed in &self.placed {
             let path = &placed.path;
@@ -629,7 +628,6 @@ fn facts(seq: u64, raw: &RawHeader<'_>) -> EntryFacts {
         actor: raw.actor(),
         task: raw.task(),
         attempt: raw.attempt,
-        redacts: is(EntryType::PartRedacted).then(|| raw.body_natural("seq").zip(raw.body_text("part"))).flatten(),
         verdict: (is(EntryType::Published) || is(EntryType::RunClosed)).then(|| raw.body_text("verdict")).flatten(),
     }
 }

@@ -53,10 +53,12 @@ pub fn write(store: &Store, run: &str, view: &View, folder: &Path, force: bool) 
         return Err(Problem::NotReady(format!("the ledger has no run {run}")));
     }
     published_over(store, &entries, run, n)?;
-    let entries = &entries[..usize::try_from(t).unwrap_or(usize::MAX).min(entries.len())];
+    let (entries, later) = entries.split_at(usize::try_from(t).unwrap_or(usize::MAX).min(entries.len()));
+    // Erased by an entry that this package does not hold: all it can say is that the payload is not in this view.
+    let erased_later: BTreeSet<&(u64, String)> = later.iter().filter_map(|e| e.redacts.as_ref()).collect();
     let manifest =
         Manifest { ledger_id: store.ledger_id(), run: run.to_owned(), cut: (n, store.root_at(n)?), size: t, root: store.root_at(t)? };
-    let mut files = plan(store, entries, &manifest, view)?;
+    let mut files = plan(store, entries, &manifest, view, &erased_later)?;
     let listed = sums(files.iter().map(|(name, file)| (name.as_str(), file.sha256)));
     files.insert("SHA256SUMS".into(), measured(store, Content::Bytes(listed.into_bytes()), t)?);
 
@@ -127,7 +129,8 @@ fn outlines(store: &Store) -> Result<Vec<Outline>, Problem> {
 }
 
 pub(super) fn outline(seq: u64, raw: &RawHeader<'_>) -> Outline {
-    Outline { seq, kind: raw.kind, run: raw.run.map(str::to_owned), parts: raw.parts.clone() }
+    let redacts = (raw.kind == EntryType::PartRedacted).then(|| raw.body_natural("seq").zip(raw.body_text("part"))).flatten();
+    Outline { seq, kind: raw.kind, run: raw.run.map(str::to_owned), parts: raw.parts.clone(), redacts }
 }
 
 fn published_over(store: &Store, entries: &[Outline], run: &str, n: u64) -> Result<(), Problem> {
@@ -139,7 +142,13 @@ fn published_over(store: &Store, entries: &[Outline], run: &str, n: u64) -> Resu
     if size == Some(n) { Ok(()) } else { Err(Problem::NotReady(format!("run {run} is not published over its {n} entries"))) }
 }
 
-fn plan(store: &Store, entries: &[Outline], manifest: &Manifest, view: &View) -> Result<BTreeMap<String, Planned>, Problem> {
+fn plan(
+    store: &Store,
+    entries: &[Outline],
+    manifest: &Manifest,
+    view: &View,
+    erased_later: &BTreeSet<&(u64, String)>,
+) -> Result<BTreeMap<String, Planned>, Problem> {
     let t = manifest.size;
     let mut files = BTreeMap::new();
     let mut put = |name: String, content: Content| -> Result<(), Problem> {
@@ -149,8 +158,14 @@ fn plan(store: &Store, entries: &[Outline], manifest: &Manifest, view: &View) ->
     let (mut salts, mut withheld) = (String::new(), String::new());
     for placed in place(entries, &manifest.run) {
         let name = &placed.part.name;
-        let Some(salt) = store.part_salt(placed.seq, name)? else { continue };
-        if placed.may_be_withheld() && view.withhold.contains(&(placed.seq, name.clone())) {
+        let key = (placed.seq, name.clone());
+        let Some(salt) = store.part_salt(placed.seq, name)? else {
+            if placed.may_be_withheld() && erased_later.contains(&key) {
+                withheld.push_str(&format!("{} {name}\n", placed.seq));
+            }
+            continue;
+        };
+        if placed.may_be_withheld() && view.withhold.contains(&key) {
             withheld.push_str(&format!("{} {name}\n", placed.seq));
             continue;
         }

@@ -10,6 +10,7 @@
 pub mod decision;
 pub mod files;
 pub mod package;
+pub mod redaction;
 pub mod statements;
 
 use crate::chain::{Draft, EntryType, PartDraft, Store};

@@ -181,7 +181,7 @@ fn statement(store: &Store, kind: &str, run: &Run, by: &By<'_>, reason: &str) ->
     over(store, kind, Some(run.id.as_str()), by, reason)
 }
 
-fn over(store: &Store, kind: &str, run: Option<&str>, by: &By<'_>, reason: &str) -> Result<Statement> {
+pub(super) fn over(store: &Store, kind: &str, run: Option<&str>, by: &By<'_>, reason: &str) -> Result<Statement> {
     let reason = reason.trim();
     if reason.is_empty() {
         return Err(PublishError::refused("the reason is empty", "write why into the file that --reason-file names"));
@@ -190,7 +190,7 @@ fn over(store: &Store, kind: &str, run: Option<&str>, by: &By<'_>, reason: &str)
     Ok(Statement::over(kind, &checkpoint, run, by.principal, reason))
 }
 
-fn signed(kind: EntryType, namespace: Namespace, statement: &Statement, by: &By<'_>) -> Result<Draft> {
+pub(super) fn signed(kind: EntryType, namespace: Namespace, statement: &Statement, by: &By<'_>) -> Result<Draft> {
     let bytes = statement.to_bytes()?;
     let signature = sshsig::sign(by.key, namespace, &bytes);
     let mut draft = Draft::new(kind, by.principal);

@@ -1,0 +1,7 @@
+//! The commands that make evidence hold against whoever owns the file: redaction, checkpoints and proofs, keys, anchors. Each is run
+//! as the built program on a ledger of its own, and checked with other people's programs where there are any.
+
+#[path = "evidence/redaction.rs"]
+mod redaction;
+#[path = "evidence/world.rs"]
+mod world;
