@@ -1,6 +1,8 @@
 //! The commands that make evidence hold against whoever owns the file: redaction, checkpoints and proofs, keys, anchors. Each is run
 //! as the built program on a ledger of its own, and checked with other people's programs where there are any.
 
+#[path = "support/both.rs"]
+mod both;
 #[path = "evidence/redaction.rs"]
 mod redaction;
 #[path = "evidence/world.rs"]

@@ -251,7 +251,7 @@ fn one_changed_record_is_enough() {
         ("name", Box::new(|b| b[central + 46] = b'\\')),
         ("name", Box::new(|b| b[central + 46] = 0xc3)),
         ("prefix", Box::new(|b| b[central + 42] = 1)),
-        ("lying end record", Box::new(|b| b[end + 16] ^= 0xff)),
+        ("lying end record", Box::new(|b| b[end + 19] = 0x7f)),
         ("end record", Box::new(|b| b[end + 8] ^= 1)),
         ("CRC of SHA256SUMS", Box::new(|b| b[30 + 10] ^= 1)),
     ] {

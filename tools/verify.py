@@ -1426,6 +1426,9 @@ class Verification:
             raise Fault(f"WRONG-ROLE({statement.principal})", f"{sig_file} is signed under {namespace}")
         key = self.signed_by(sig_file, signature, namespace, raw)
         self.check_subjects(statement, file)
+        erases = statement.predicate.get("seq"), statement.predicate.get("part")
+        if entry.kind == "part.redacted" and (not is_natural(erases[0]) or erases != (entry.body["seq"], entry.body["part"])):
+            raise Fault(f"MALFORMED({seq})", f"{file} is signed over another part than entry {seq} says it erases")
         principal = self.trust(sig_file, key, namespace)
         if principal is not None and principal != statement.principal:
             raise Fault(f"WRONG-ROLE({statement.principal})", f"{sig_file} is signed with the key of another principal")

@@ -4,7 +4,12 @@ use std::path::Path;
 
 use migration_ledger::chain::{Draft, EntryType, Erased, Error, PartDraft, Store};
 
-use super::world::{RUN, World};
+use migration_ledger::package::verify::Options;
+use migration_ledger::sign::{Namespace, Statement, sshsig};
+use serde_json::json;
+
+use super::both;
+use super::world::{RUN, World, key};
 
 const ZIP: &str = "evidence/staging_migration_20260108.zip";
 
@@ -185,4 +190,33 @@ fn without_its_entry_nothing_is_erased() {
     assert!(matches!(store.redact(other, 1, "a.txt"), Err(Error::Refused(_))));
     assert_eq!(store.part(1, "a.txt").unwrap().as_deref(), Some(&b"payload"[..]));
     assert_eq!(store.len().unwrap(), 2);
+}
+
+/// A signed redaction of one part must not serve for another.
+#[test]
+fn a_statement_erases_what_it_names_and_nothing_else() {
+    for (statement, word) in [
+        (json!({"seq": 3, "part": "result.json"}), "INTEGRITY-ONLY"),
+        (json!({"seq": 3, "part": "other.json"}), "MALFORMED(6)"),
+        (json!({"seq": 5, "part": "result.json"}), "MALFORMED(6)"),
+        (json!({"seq": true, "part": "result.json"}), "MALFORMED(6)"),
+        (json!({"part": "result.json"}), "MALFORMED(6)"),
+        (json!({"seq": 3}), "MALFORMED(6)"),
+    ] {
+        let world = World::done();
+        let mut store = world.store();
+        let mut signed = Statement::over("redaction", &store.checkpoint(6).unwrap(), Some(RUN), "dpo@example.com", "r");
+        signed.fields = statement.as_object().unwrap().clone();
+        let bytes = signed.to_bytes().unwrap();
+        let mut draft = Draft::new(EntryType::PartRedacted, "dpo@example.com");
+        draft.run = Some(RUN.into());
+        draft.parts = vec![
+            PartDraft::bytes("statement.sig", "text/plain", sshsig::sign(&key(3), Namespace::Redaction, &bytes)),
+            PartDraft::bytes("statement.json", "application/json", bytes),
+        ];
+        store.redact(draft, 3, "result.json").unwrap();
+        store.close().unwrap();
+        let found = both::verify(&world.ledger_file(), &Options::default()).unwrap();
+        assert_eq!(found.verdict, word, "{statement}");
+    }
 }
