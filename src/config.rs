@@ -293,14 +293,23 @@ pub enum Preset {
 }
 
 impl Preset {
-    /// The commented `ledger.toml`.
+    /// The commented `ledger.toml` with the plan of a staging migration.
     pub fn text(self) -> String {
+        self.with(include_str!("../templates/ledger.toml"))
+    }
+
+    /// The commented `ledger.toml` that examines a database as it stands.
+    pub fn examination(self) -> String {
+        self.with(include_str!("../templates/examination.toml"))
+    }
+
+    fn with(self, plan: &str) -> String {
         let settings = match self {
             Self::Plain => include_str!("../templates/settings/plain.toml"),
             Self::Supabase => include_str!("../templates/settings/supabase.toml"),
             Self::Contracts => include_str!("../templates/settings/contracts.toml"),
         };
-        [include_str!("../templates/ledger.toml"), settings].concat()
+        [plan, settings].concat()
     }
 }
 

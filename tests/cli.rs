@@ -2,6 +2,8 @@
 
 #[path = "cli/environment.rs"]
 mod environment;
+#[path = "cli/examination.rs"]
+mod examination;
 #[path = "cli/harness.rs"]
 mod harness;
 #[path = "cli/interrupted.rs"]

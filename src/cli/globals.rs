@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::{CliError, Ui};
 use crate::chain::Store;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 
 /// How answers and errors are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -61,10 +61,7 @@ impl Globals {
     /// The project's configuration and its exact bytes.
     pub fn config(&self) -> Result<(PathBuf, Config, Vec<u8>), CliError> {
         let root = self.project_root()?;
-        let (config, bytes) = Config::load(&root.join("ledger.toml")).map_err(|error| {
-            CliError::setup(error.to_string())
-                .hint("mend it there; `ledger plan` reads it back, `ledger init` in an empty folder shows a whole one")
-        })?;
+        let (config, bytes) = Config::load(&root.join("ledger.toml"))?;
         Ok((root, config, bytes))
     }
 
@@ -99,4 +96,11 @@ pub fn actor(named: Option<&str>) -> String {
         let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name);
         format!("{} (unverified)", user.or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "unknown".into()))
     })
+}
+
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> Self {
+        Self::setup(error.to_string())
+            .hint("mend it there; `ledger plan` reads it back, `ledger init` in an empty folder shows a whole one")
+    }
 }

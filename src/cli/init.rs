@@ -1,4 +1,5 @@
-//! `ledger init`: a commented ledger.toml with the whole plan in it, and an empty ledger.
+//! `ledger init`: a commented ledger.toml with a whole plan in it, and an empty ledger. A ledger.toml that is there (in a clone of the
+//! team's repository, say) is read and kept, and gets its ledger.
 
 use std::fs;
 use std::io::Write;
@@ -9,11 +10,14 @@ use clap::ValueEnum;
 use super::globals::actor;
 use super::{CliError, Exit, Globals, MessageFormat};
 use crate::chain::Store;
-use crate::config;
+use crate::config::{self, Config};
 
-/// Write a commented ledger.toml and an empty ledger
+/// Write a commented ledger.toml and an empty ledger; a ledger.toml that is there is kept
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// What is to be done: a staging migration (CE-P0-06), or the examination of a database as it stands
+    #[arg(long, value_enum, default_value_t = Plan::Migration)]
+    plan: Plan,
     /// Settings for a platform; without it for a PostgreSQL of your own
     #[arg(long, value_enum)]
     preset: Option<Preset>,
@@ -23,6 +27,15 @@ pub struct Args {
     /// Who makes the ledger [env: LEDGER_ACTOR] [default: the operating system's user, unverified]
     #[arg(long = "as", value_name = "PRINCIPAL")]
     principal: Option<String>,
+}
+
+/// The plans that come with the program; any other is written by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Plan {
+    /// Nine tasks from the backup to the readiness report
+    Migration,
+    /// Backup, row security, foreign keys, integrity; nothing is changed
+    Examination,
 }
 
 /// Platforms with settings of their own.
@@ -38,20 +51,18 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         None => std::env::current_dir().map_err(|error| CliError::setup("cannot tell the current folder").cause(error))?,
     };
     let toml = root.join("ledger.toml");
-    if toml.exists() && !args.force {
-        return Err(CliError::setup(format!("{} exists already", toml.display()))
-            .hint("edit it, or `ledger init --force` to replace it; the ledger itself is never replaced"));
+    let db = root.join("evidence").join("ledger.db");
+    let kept = toml.exists() && !args.force;
+    if kept && db.exists() {
+        return Err(CliError::setup(format!("{} and {} exist already", toml.display(), db.display()))
+            .hint("edit ledger.toml, or `ledger init --force` to replace it; the ledger itself is never replaced"));
     }
+    let plan = match kept {
+        true => Config::load(&toml)?.0.plan.id,
+        false => write(args, &toml)?,
+    };
     let evidence = root.join("evidence");
     fs::create_dir_all(&evidence).map_err(|error| CliError::setup(format!("cannot make {}", evidence.display())).cause(error))?;
-    let preset = match args.preset {
-        None => config::Preset::Plain,
-        Some(Preset::Supabase) => config::Preset::Supabase,
-    };
-    write_beside(&toml, preset.text().as_bytes(), args.force)
-        .map_err(|error| CliError::setup(format!("cannot write {}", toml.display())).cause(error))?;
-
-    let db = evidence.join("ledger.db");
     let opened = match db.exists() {
         true => Store::open(&db),
         false => Store::create(&db, &actor(args.principal.as_deref())),
@@ -67,10 +78,27 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         }))?;
         return Ok(Exit::Good);
     }
-    ui.answer(format!("      Config  {}, plan CE-P0-06 in full", toml.display()));
+    let how = if kept { "kept as it is" } else { "commented, to be edited" };
+    ui.answer(format!("      Config  {}, plan {plan}, {how}", toml.display()));
     ui.answer(format!("      Ledger  {}, id {id}", db.display()));
-    ui.answer("        Next  put the URL into STAGING_DATABASE_URL · ledger plan · ledger run --dry-run");
+    let run = if args.plan == Plan::Migration { "ledger run --dry-run" } else { "ledger run" };
+    ui.answer(format!("        Next  put the URL into STAGING_DATABASE_URL · ledger plan · {run}"));
     Ok(Exit::Good)
+}
+
+/// Writes the ledger.toml that was asked for; the id of its plan.
+fn write(args: &Args, toml: &Path) -> Result<String, CliError> {
+    let preset = match args.preset {
+        None => config::Preset::Plain,
+        Some(Preset::Supabase) => config::Preset::Supabase,
+    };
+    let text = match args.plan {
+        Plan::Migration => preset.text(),
+        Plan::Examination => preset.examination(),
+    };
+    write_beside(toml, text.as_bytes(), args.force)
+        .map_err(|error| CliError::setup(format!("cannot write {}", toml.display())).cause(error))?;
+    Ok(Config::load(toml)?.0.plan.id)
 }
 
 /// Writes a file whole or not at all; without `replace` an existing one is kept and named.

@@ -46,7 +46,8 @@ pub struct Task {
     pub uses: StepKind,
     #[serde(default)]
     pub phase: String,
-    /// Planned duration.
+    /// Planned duration; none is 0.
+    #[serde(default)]
     pub estimate_minutes: u32,
     #[serde(default)]
     pub priority: Priority,

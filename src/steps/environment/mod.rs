@@ -131,6 +131,11 @@ async fn questions(cx: &Context<'_>, session: &Session, (facts, read): (&Facts, 
 async fn schema_version(cx: &Context<'_>, session: &Session, report: &mut StepReport) -> Result<Option<String>, StepError> {
     let check = find("schema-version").ok_or_else(|| StepError::cannot("there is no check schema-version"))?;
     let asked = Asked::now();
+    let plan = &cx.config.plan;
+    if [StepKind::Scripts, StepKind::Execute, StepKind::Rollback].iter().all(|step| plan.task_using(*step).is_none()) {
+        report.evidence.push(asked.not_applicable(check, "target", Value::Null, "no task of the plan has to do with migrations"));
+        return Ok(None);
+    }
     let migrations = &cx.config.migrations;
     let layout = match Layout::named(&migrations.layout, &cx.project.path(&migrations.dir)) {
         Ok(layout) => layout,

@@ -18,7 +18,7 @@ use crate::steps::undeclared;
 /// Names that tenant columns go by, in order of preference.
 const USUAL_NAMES: [&str; 7] = ["tenant_id", "organization_id", "org_id", "workspace_id", "account_id", "company_id", "team_id"];
 
-/// The tenant column's name: as configured, else the usual name that most tables have (two at least).
+/// The tenant column's name: as configured, else the usual name that most tables have: two at least, or one from which a key leads on.
 pub async fn tenant_column(session: &Session, config: &Tenancy) -> Result<Option<String>, PgError> {
     if config.column.is_some() {
         return Ok(config.column.clone());
@@ -31,7 +31,9 @@ pub async fn tenant_column(session: &Session, config: &Tenancy) -> Result<Option
              JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
              WHERE a.attname::text = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped
                AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-             GROUP BY a.attname HAVING pg_catalog.count(*) > 1
+             GROUP BY a.attname
+             HAVING pg_catalog.count(*) > 1 OR pg_catalog.bool_or(EXISTS (
+                SELECT FROM pg_catalog.pg_constraint AS k WHERE k.conrelid = a.attrelid AND k.contype = 'f' AND a.attnum = ANY (k.conkey)))
              ORDER BY pg_catalog.count(*) DESC, pg_catalog.array_position($1, a.attname::text) LIMIT 1",
             &[&names],
         )

@@ -9,6 +9,7 @@
 mod changes;
 mod commands;
 pub mod context;
+mod copy;
 pub mod identity;
 pub mod matrix;
 pub mod model;
@@ -21,7 +22,6 @@ pub mod shape;
 pub mod value;
 pub mod world;
 
-use std::path::Path;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ use crate::config::Tenancy;
 use crate::domain::plan::StepKind;
 use crate::domain::product::{CellVerdict, IsolationCell, RowSecurityProduct, SuiteResult};
 use crate::domain::{Evidence, Product, SubjectRow};
-use crate::pg::{Access, Catalog, PgError, Session, Target};
+use crate::pg::{Access, PgError, Session, Target};
 
 const TARGET: &str = "target";
 const COPY: &str = "scratch:post-migration";
@@ -73,11 +73,14 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     }
 
     report.evidence.extend(server::evidence(&session, TARGET).await);
-    report.evidence.extend(policies_kept(cx.execution().map(|execution| execution.catalog_changes.as_slice())));
+    report.evidence.extend(match cx.config.plan.task_using(StepKind::Execute) {
+        None => nothing_executed(),
+        Some(_) => policies_kept(cx.execution().map(|execution| execution.catalog_changes.as_slice())),
+    });
     let tests = own_tests::declared(&cx.project.root, &cx.config.checks.folders);
     let mut asked_tests = Asked::unmeasured();
     let mut runs: Vec<TestRun> = Vec::new();
-    let copied = copy(cx, &session).await;
+    let copied = copy::of_target(cx, &session).await;
     let isolation = match &copied {
         Err(why) => {
             cx.log.line(format!("no scratch copy: {why}"));
@@ -199,6 +202,12 @@ pub async fn coverage(session: &Session, parameters: &Value, say: &dyn Fn(&str))
     evidence
 }
 
+/// A plan without an execution has no migrations that could take a policy away.
+fn nothing_executed() -> Option<Evidence> {
+    let check = find("rls-policies-kept")?;
+    Some(Asked::unmeasured().not_applicable(check, TARGET, Value::Null, "no task of the plan executes migrations"))
+}
+
 /// Policies that the migrations took away, from the changes that CE-22 recorded.
 pub fn policies_kept(changes: Option<&[String]>) -> Option<Evidence> {
     let (check, asked) = (find("rls-policies-kept")?, Asked::now());
@@ -223,36 +232,6 @@ pub fn policies_kept(changes: Option<&[String]>) -> Option<Evidence> {
         })
         .collect();
     Some(asked.answered(check, TARGET, Value::Null, rows))
-}
-
-/// A scratch copy of the migrated database, proven equal to it.
-async fn copy(cx: &Context<'_>, session: &Session) -> Result<crate::pg::ScratchDb, String> {
-    let backup = cx.execution().and_then(|execution| execution.backup.as_ref());
-    let backup = backup.ok_or("there is no post-migration backup to make a copy of")?;
-    let file = cx.project.path(Path::new(&backup.file));
-    cx.progress.say("scratch copy");
-    let (db, _) = cx.scratch.copy_of(&file, "row-security").await.map_err(|error| error.to_string())?;
-    match same_catalog(session, db.target(), &cx.config.backup.exclude_schemas).await {
-        Ok(None) => {
-            cx.log.line(format!("scratch copy {}: its catalog equals the target's", db.target().identity().database));
-            Ok(db)
-        }
-        Ok(Some(difference)) => {
-            let _ = cx.scratch.drop_db(db).await;
-            Err(format!("the copy's catalog differs from the target's: {difference}"))
-        }
-        Err(error) => {
-            let _ = cx.scratch.drop_db(db).await;
-            Err(format!("the copy cannot be compared with the target: {error}"))
-        }
-    }
-}
-
-async fn same_catalog(session: &Session, copy: &Target, excluded: &[String]) -> Result<Option<String>, PgError> {
-    let here = Catalog::read(session, excluded).await?.as_dumped();
-    let there = Catalog::read(&copy.session(Access::ReadOnly).await?, excluded).await?.as_dumped();
-    let differences = here.diff(&there);
-    Ok(differences.first().map(|first| format!("{} differences, the first: {first}", differences.len())))
 }
 
 /// What the probe came to.
