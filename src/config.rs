@@ -99,6 +99,8 @@ pub struct Migrations {
     pub layout: String,
     /// The version a database without history is at.
     pub baseline: Option<String>,
+    /// The layout's history table where the tool was told to use another than its own default: `table` or `schema.table`.
+    pub history_table: Option<String>,
     pub lock_timeout_ms: u64,
     pub statement_timeout_ms: u64,
     /// For CREATE INDEX CONCURRENTLY and its like.
@@ -117,6 +119,7 @@ impl Default for Migrations {
             dir: "migrations".into(),
             layout: "auto".into(),
             baseline: None,
+            history_table: None,
             lock_timeout_ms: 5_000,
             statement_timeout_ms: 600_000,
             concurrently_timeout_ms: 3_600_000,

@@ -30,6 +30,7 @@ const ENVIRONMENT: &[&str] = &[
 const SCRIPTS: &[&str] = &[
     include_str!("../../queries/scripts/schema-version-known.sql"),
     include_str!("../../queries/scripts/migrations-found.sql"),
+    include_str!("../../queries/scripts/migration-importable.sql"),
     include_str!("../../queries/scripts/migration-version-unique.sql"),
     include_str!("../../queries/scripts/migration-order.sql"),
     include_str!("../../queries/scripts/migration-gaps.sql"),

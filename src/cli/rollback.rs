@@ -79,10 +79,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
 async fn preview(args: &Args, globals: &Globals, connected: &session::Connected) -> Result<Exit, CliError> {
     let ui = globals.ui();
     let config = &connected.config.migrations;
-    let set = MigrationSet::read(&connected.root.join(&config.dir), &config.layout)
+    let set = MigrationSet::configured(&connected.root, config)
         .map_err(|error| CliError::setup("the migrations cannot be read").cause(error))?;
     let eyes = connected.target.session(Access::ReadOnly).await.map_err(|error| CliError::setup("cannot connect").cause(error))?;
-    let state = history::schema_state(&eyes, set.layout, config.baseline.as_deref())
+    let state = history::schema_state(&eyes, &set, config.baseline.as_deref())
         .await
         .map_err(|error| CliError::setup("the migration history cannot be read").cause(error))?;
     let back = way_back(&set, &args.target_version, |version| state.has(version));

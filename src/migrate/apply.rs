@@ -72,7 +72,7 @@ pub type Observer<'a> = &'a mut dyn FnMut(&StatementExecution);
 /// What is done after the last statement, in the file's own transaction.
 pub(super) enum Then<'a> {
     Record(&'a Migration),
-    Forget(&'a str),
+    Forget(&'a Migration),
     Nothing,
 }
 
@@ -103,8 +103,11 @@ pub async fn apply_to(
     version: Option<&str>,
     options: &ApplyOptions,
 ) -> Result<Vec<Applied>, PgError> {
-    history::ensure(session, set.layout, &set.migrations, None).await?;
-    let state = history::schema_state(session, set.layout, None).await?;
+    if let Some(why) = set.layout.read_only() {
+        return Err(PgError::other(why));
+    }
+    history::ensure(session, set, None).await?;
+    let state = history::schema_state(session, set, None).await?;
     let mut done = Vec::new();
     for migration in &set.migrations {
         if version.is_some_and(|version| compare(&migration.version, version).is_gt()) || state.has(&migration.version) {
@@ -246,8 +249,8 @@ impl Runner<'_> {
 
     fn last_words(&self, execution_us: &str) -> Option<(&'static str, String)> {
         match self.then {
-            Then::Record(migration) => Some(("history row", own(&history::insert(migration, &self.options.run, execution_us)))),
-            Then::Forget(version) => Some(("history row", own(&history::delete(version)))),
+            Then::Record(migration) => history::insert(migration, &self.options.run, execution_us).map(|sql| ("history row", own(&sql))),
+            Then::Forget(migration) => history::delete(migration).map(|sql| ("history row", own(&sql))),
             Then::Nothing => None,
         }
     }

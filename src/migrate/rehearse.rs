@@ -75,7 +75,7 @@ pub async fn rehearse(
     log: &mut dyn FnMut(String),
 ) -> Result<Rehearsal, PgError> {
     let mut rehearsal = Rehearsal::default();
-    history::ensure(session, set.layout, &set.migrations, baseline).await?;
+    history::ensure(session, set, baseline).await?;
     log("up".into());
     for migration in pending {
         let proved = prove(session, migration, options, (0, tracer), log).await;

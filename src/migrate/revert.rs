@@ -45,7 +45,7 @@ pub async fn revert_one(session: &Session, migration: &Migration, options: &Appl
     let applied = match &migration.down {
         None => None,
         Some(down) => {
-            let then = if options.history { Then::Forget(&migration.version) } else { Then::Nothing };
+            let then = if options.history { Then::Forget(migration) } else { Then::Nothing };
             let transactional = split::runs_in_a_transaction(down);
             let named = (migration.version.as_str(), migration.name.as_str());
             Some(run_script(session, down, named, transactional, options, then, None, observer).await)

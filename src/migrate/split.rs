@@ -135,7 +135,7 @@ impl Survey {
 
 /// Whether this script runs in one transaction; scripts that cannot be read count as such, they never run.
 pub fn runs_in_a_transaction(script: &Script) -> bool {
-    Survey::of(&script.bytes).transactional
+    script.wrapped && Survey::of(&script.bytes).transactional
 }
 
 /// [`decode`], then [`split`]; a script that cannot be decoded has no statements and one refusal.

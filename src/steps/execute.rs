@@ -50,9 +50,11 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
         what: "the migration scripts were not examined in this run".into(),
         hint: Some("run the scripts task first: ledger run".into()),
     })?;
-    let dir = cx.project.path(&config.dir);
     let asked = Asked::now();
-    let set = MigrationSet::read(&dir, &config.layout).map_err(|error| StepError::cannot(error.to_string()))?;
+    let set = MigrationSet::configured(&cx.project.root, config).map_err(|error| StepError::cannot(error.to_string()))?;
+    if let Some(why) = set.layout.read_only() {
+        return Err(StepError::cannot(why));
+    }
 
     let lock = match RunnerLock::take(cx.target, PATIENCE).await {
         Ok(lock) => lock,
@@ -82,7 +84,7 @@ async fn locked(
     excluded.push(OWN_SCHEMA.to_owned());
 
     let eyes = cx.target.session(Access::ReadOnly).await?;
-    let before = history::schema_state(&eyes, set.layout, baseline).await?;
+    let before = history::schema_state(&eyes, set, baseline).await?;
     let schema_before = before.version().map(str::to_owned);
     report.attach("schema_version_before.txt", "text/plain", format!("{}\n", schema_before.as_deref().unwrap_or("unknown")));
     cx.log.line(format!("schema version before: {}", schema_before.as_deref().unwrap_or("unknown")));
@@ -105,13 +107,13 @@ async fn locked(
 
     if !ran.pending.is_empty() {
         let session = cx.target.session(Access::ReadWrite).await?;
-        history::ensure(&session, set.layout, &set.migrations, baseline).await?;
+        history::ensure(&session, set, baseline).await?;
         apply_all(cx, &session, &mut ran).await;
     }
     // A new session: the one that ran the files may be gone, and what it said last need not be what the server did.
     let eyes = cx.target.session(Access::ReadOnly).await?;
     let asked = Asked::now();
-    let after_state = history::schema_state(&eyes, set.layout, baseline).await?;
+    let after_state = history::schema_state(&eyes, set, baseline).await?;
     let history_read = asked.stopped();
     let schema_after = after_state.version().map(str::to_owned);
     report.attach("schema_version_after.txt", "text/plain", format!("{}\n", schema_after.as_deref().unwrap_or("unknown")));

@@ -26,7 +26,7 @@ pub use target::roll_back;
 pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepError> {
     let config = &cx.config.migrations;
     let asked = Asked::now();
-    let set = MigrationSet::read(&cx.project.path(&config.dir), &config.layout).map_err(|error| StepError::cannot(error.to_string()))?;
+    let set = MigrationSet::configured(&cx.project.root, config).map_err(|error| StepError::cannot(error.to_string()))?;
     let asked = asked.stopped();
     let environment =
         cx.environment().ok_or_else(|| StepError::cannot("the environment task has no result in this run: nothing to go back from"))?;

@@ -29,7 +29,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     let config = &cx.config.migrations;
     let dir = cx.project.path(&config.dir);
     let asked = Asked::now();
-    let set = MigrationSet::read(&dir, &config.layout).map_err(|error| StepError::Cannot {
+    let set = MigrationSet::configured(&cx.project.root, config).map_err(|error| StepError::Cannot {
         what: error.to_string(),
         hint: Some("set [migrations] dir in ledger.toml to the folder of your migrations".into()),
     })?;
@@ -45,7 +45,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     cx.progress.say("reading the target's history");
     let asked = Asked::now();
     let session = cx.target.session(Access::ReadOnly).await?;
-    let state = history::schema_state(&session, set.layout, config.baseline.as_deref()).await?;
+    let state = history::schema_state(&session, &set, config.baseline.as_deref()).await?;
     drop(session);
     version_known(report, asked, &cx.target.identity().database, &state)?;
     let pending = match &state {

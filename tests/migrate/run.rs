@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use migration_ledger::migrate::history::{schema_state, schema_version};
 use migration_ledger::migrate::revert::{revert, way_back};
 use migration_ledger::migrate::verify::verify;
-use migration_ledger::migrate::{Applied, ApplyOptions, Layout, MigrationSet, SchemaState, apply_file, apply_to};
+use migration_ledger::migrate::{Applied, ApplyOptions, MigrationSet, SchemaState, apply_file, apply_to};
 use migration_ledger::pg::Session;
 
 use crate::support::TestDb;
@@ -45,8 +45,13 @@ async fn count(session: &Session, sql: &str) -> i64 {
     session.one(sql, &[]).await.unwrap().get(0)
 }
 
+/// A plain folder; what it holds does not matter to its history.
+fn plain() -> MigrationSet {
+    MigrationSet::read(&contracts(), "plain").unwrap()
+}
+
 async fn version(session: &Session) -> Option<String> {
-    schema_version(session, Layout::Plain, None).await.unwrap()
+    schema_version(session, &plain(), None).await.unwrap()
 }
 
 #[tokio::test]
@@ -167,7 +172,7 @@ async fn odd_but_valid_files_run() {
     assert_eq!(version(&session).await.as_deref(), Some("008"));
     let tables = "select count(*) from pg_catalog.pg_tables where tablename in ('bom', 'crlf', 'a3', 'b3', 'nested', 'a7', 'a8')";
     assert_eq!(count(&session, tables).await, 7);
-    let SchemaState::History(rows) = schema_state(&session, Layout::Plain, None).await.unwrap() else { panic!("no history") };
+    let SchemaState::History(rows) = schema_state(&session, &plain(), None).await.unwrap() else { panic!("no history") };
     assert_eq!(rows[7].name, "o'brien");
 }
 
@@ -280,13 +285,13 @@ async fn without_history_a_baseline_speaks_and_its_rows_are_written_once() {
     let session = db.session("migrator").await;
     let dir = folder(&[("001_a.sql", b"select 1"), ("002_b.sql", b"select 1"), ("010_c.sql", b"create table c ()")]);
     let set = MigrationSet::read(dir.path(), "auto").unwrap();
-    assert_eq!(schema_state(&session, Layout::Plain, None).await.unwrap(), SchemaState::Unknown);
-    let state = schema_state(&session, Layout::Plain, Some("002")).await.unwrap();
+    assert_eq!(schema_state(&session, &plain(), None).await.unwrap(), SchemaState::Unknown);
+    let state = schema_state(&session, &plain(), Some("002")).await.unwrap();
     assert!(state.has("1") && state.has("2") && !state.has("10"));
     for _ in 0..2 {
-        ensure(&session, Layout::Plain, &set.migrations, Some("002")).await.unwrap();
+        ensure(&session, &set, Some("002")).await.unwrap();
     }
-    let SchemaState::History(rows) = schema_state(&session, Layout::Plain, Some("002")).await.unwrap() else { panic!("no history") };
+    let SchemaState::History(rows) = schema_state(&session, &plain(), Some("002")).await.unwrap() else { panic!("no history") };
     assert_eq!(rows.iter().map(|r| (r.version.as_str(), r.run.as_str())).collect::<Vec<_>>(), [("001", "baseline"), ("002", "baseline")]);
     assert_eq!(rows[0].up_sha256.as_ref(), Some(&set.migrations[0].up.sha256));
     let applied = apply_file(&session, &set.migrations[2], &options(), &mut |_| {}).await;

@@ -1,62 +1,39 @@
-//! Layouts: how a team's migrations lie on disk. One reader per file; the match over [`Layout`] is exhaustive, so that a new
-//! layout is a variant, a file and what the compiler then asks for.
+//! Layouts: how a team's migrations lie on disk. One reader per file; the matches over [`Layout`] are exhaustive, so that a new
+//! layout is a variant, a file here, a file under `history/`, and what the compiler then asks for.
+//!
+//! 1. [`detect`] finds the one layout that fits, or says which fit and how to tell them apart.
+//! 2. The reader makes [`Migration`]s in the order in which the layout's own tool runs them.
+//! 3. What all layouts have in common is done once, in [`finish`]: a transaction that a file brings along is made ours, statements
+//!    that the tool would run elsewhere than we do are findings, as are versions used twice and orders that differ.
+//!
+//! A script that is a part of a file is that file with everything else blanked out, so that every message has the file's own lines.
 
-pub mod plain;
+pub mod detect;
+mod finish;
+mod kind;
+pub mod script;
 pub mod version;
+mod walk;
+
+mod dbmate;
+mod flyway;
+mod golang;
+mod goose;
+pub mod plain;
+mod sqlx;
+mod supabase;
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
+pub use kind::Layout;
+pub use script::Script;
 pub use version::{compare, same};
-
-/// The layouts that can be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// A folder of numbered SQL files, with down and verify scripts beside them or in folders of their own.
-    Plain,
-}
-
-impl Layout {
-    /// The layout of this name in `ledger.toml`; `auto` detects it.
-    pub fn named(name: &str, _dir: &Path) -> Result<Self, LayoutError> {
-        match name {
-            // One layout can be read so far, so there is nothing to tell apart.
-            "auto" | "plain" => Ok(Self::Plain),
-            other => Err(LayoutError::UnknownLayout { name: other.to_owned() }),
-        }
-    }
-
-    /// The layout's name in `ledger.toml` and in records.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-        }
-    }
-}
-
-/// A script as it lies on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Script {
-    /// Relative to the migrations folder, `/`-separated.
-    pub file: String,
-    pub bytes: Vec<u8>,
-    /// SHA-256 (hex) of the bytes.
-    pub sha256: String,
-}
-
-impl Script {
-    /// A script of these bytes.
-    pub fn new(file: impl Into<String>, bytes: Vec<u8>) -> Self {
-        let sha256 = hex::encode(Sha256::digest(&bytes));
-        Self { file: file.into(), bytes, sha256 }
-    }
-}
 
 /// One migration: its way up, and perhaps its way down and its proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migration {
-    /// As written in the file's name: `003`.
+    pub layout: Layout,
+    /// As written in the file's name: `003`. Where the layout has a plan and no numbers, the place in it.
     pub version: String,
     /// `foreign_keys`.
     pub name: String,
@@ -65,6 +42,40 @@ pub struct Migration {
     pub verify: Option<Script>,
     /// Whether the way up runs in one transaction. False where the file says so, or holds a statement that cannot.
     pub transactional: bool,
+    /// What the layout's own history calls it, where that is not the version.
+    pub key: Key,
+    /// Of the way up, as the layout's own tool computes it, where its history holds one.
+    pub checksum: Option<String>,
+    /// The history table of the layout, quoted.
+    pub history: String,
+}
+
+impl Migration {
+    /// A migration that its layout's history knows by its version.
+    pub fn new(layout: Layout, version: impl Into<String>, name: impl Into<String>, up: Script) -> Self {
+        Self {
+            layout,
+            version: version.into(),
+            name: name.into(),
+            up,
+            down: None,
+            verify: None,
+            transactional: true,
+            key: Key::Version,
+            checksum: None,
+            history: layout.default_history().to_owned(),
+        }
+    }
+}
+
+/// What a layout's history calls a migration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    Version,
+    /// Such as a file's name.
+    Name(String),
+    /// The version, and for the way back the version before it.
+    After(Option<String>),
 }
 
 /// What kind of oddity a layout reader met.
@@ -82,46 +93,97 @@ pub enum OddityKind {
     Unnumbered,
     /// Sorting by name gives another order than sorting by number.
     NameOrder,
+    /// The layout's tool would run this, and it cannot be run here as that tool runs it.
+    NotImportable,
 }
 
 /// An oddity, with the file or version it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Oddity {
     pub kind: OddityKind,
-    /// A file, or the missing version.
+    /// A file, `file:line`, or the missing version.
     pub subject: String,
     pub message: String,
 }
 
-/// All migrations of a folder, in numeric order of their versions.
+impl Oddity {
+    /// Something that cannot be run here as its own tool runs it.
+    pub(super) fn not_importable(subject: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { kind: OddityKind::NotImportable, subject: subject.into(), message: message.into() }
+    }
+}
+
+/// All migrations of a folder, in the order in which they are run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationSet {
     pub layout: Layout,
     pub dir: PathBuf,
     pub migrations: Vec<Migration>,
     pub oddities: Vec<Oddity>,
-    /// Number of `.sql` files looked at.
+    /// Number of files looked at.
     pub files: usize,
 }
 
 impl MigrationSet {
     /// Reads the folder in the layout of this name (`auto`: detected).
     pub fn read(dir: &Path, layout: &str) -> Result<Self, LayoutError> {
-        let layout = Layout::named(layout, dir)?;
-        match layout {
-            Layout::Plain => plain::read(dir),
-        }
+        Self::of(dir, Layout::named(layout, dir)?)
     }
 
-    /// The migration of this version (`3` finds `003`).
+    /// Reads the project's migrations as `ledger.toml` describes them.
+    pub fn configured(root: &Path, config: &crate::config::Migrations) -> Result<Self, LayoutError> {
+        let mut set = Self::read(&root.join(&config.dir), &config.layout)?;
+        if let Some(table) = &config.history_table {
+            let quoted = quoted_name(table).ok_or_else(|| LayoutError::HistoryTable { name: table.clone() })?;
+            for migration in &mut set.migrations {
+                migration.history.clone_from(&quoted);
+            }
+        }
+        Ok(set)
+    }
+
+    fn of(dir: &Path, layout: Layout) -> Result<Self, LayoutError> {
+        let mut set = match layout {
+            Layout::Plain => return plain::read(dir),
+            Layout::Supabase => supabase::read(dir),
+            Layout::Flyway => flyway::read(dir),
+            Layout::GolangMigrate => golang::read(dir),
+            Layout::Goose => goose::read(dir),
+            Layout::Dbmate => dbmate::read(dir),
+            Layout::Sqlx => sqlx::read(dir),
+        }?;
+        finish::finish(&mut set);
+        Ok(set)
+    }
+
+    /// An empty set, for a reader to fill.
+    fn empty(layout: Layout, dir: &Path) -> Self {
+        Self { layout, dir: dir.to_path_buf(), migrations: Vec::new(), oddities: Vec::new(), files: 0 }
+    }
+
+    /// The history table that this set's migrations are recorded in, quoted.
+    pub fn history(&self) -> &str {
+        self.migrations.first().map_or(self.layout.default_history(), |migration| migration.history.as_str())
+    }
+
+    /// The migration of this version (`3` finds `003`), or of this name where no version is meant.
     pub fn find(&self, version: &str) -> Option<&Migration> {
-        self.migrations.iter().find(|migration| same(&migration.version, version))
+        let by_version = self.migrations.iter().find(|migration| same(&migration.version, version));
+        by_version.or_else(|| self.migrations.iter().find(|migration| migration.name == version))
     }
 
     /// The highest version.
     pub fn last_version(&self) -> Option<&str> {
-        self.migrations.last().map(|migration| migration.version.as_str())
+        let numbered = self.migrations.iter().rev().find(|m| version::is_numbered(&m.version));
+        numbered.or(self.migrations.last()).map(|migration| migration.version.as_str())
     }
+}
+
+/// `schema.table` or `table` (in `public`), quoted; `None` if it is neither.
+fn quoted_name(name: &str) -> Option<String> {
+    let (schema, table) = name.split_once('.').unwrap_or(("public", name));
+    let part = |part: &str| (!part.is_empty() && !part.contains(['.', '"', '\0'])).then(|| format!("\"{part}\""));
+    Some(format!("{}.{}", part(schema)?, part(table)?))
 }
 
 /// A folder that cannot be read as migrations.
@@ -129,6 +191,17 @@ impl MigrationSet {
 pub enum LayoutError {
     #[error("cannot read {path}: {source}")]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("unknown layout `{name}`; known are: auto, plain")]
+    #[error("unknown layout `{name}`; known are: auto, {}", Layout::names())]
     UnknownLayout { name: String },
+    /// The files fit more than one layout, and which it is decides what counts as applied.
+    #[error("{dir} can be read as {fits}: set `layout = \"…\"` under [migrations] in ledger.toml to the tool you use")]
+    TwoFit { dir: PathBuf, fits: String },
+    /// The folder's migrations are not SQL.
+    #[error("{dir} holds {what} (such as {example}), which is not SQL: {way_out}")]
+    NotSql { dir: PathBuf, what: &'static str, example: String, way_out: &'static str },
+    #[error("history-table `{name}` is not a table's name: write `table` or `schema.table`, without quotes")]
+    HistoryTable { name: String },
+    /// A plan or settings file of the layout that says something it must not.
+    #[error("{file}:{line}: {message}")]
+    Plan { file: String, line: u64, message: String },
 }

@@ -48,7 +48,8 @@ pub fn read(dir: &Path) -> Result<MigrationSet, LayoutError> {
                 Some(named) => {
                     let path = at.join(&file_name);
                     let bytes = std::fs::read(&path).map_err(|source| LayoutError::Read { path, source })?;
-                    scripts.entry(named.role).or_default().push((named, Script::new(shown, bytes)));
+                    let script = Script::new(shown, bytes).without_own_transaction();
+                    scripts.entry(named.role).or_default().push((named, script));
                 }
                 None => oddities.push(Oddity {
                     kind: OddityKind::Unnumbered,
@@ -126,7 +127,7 @@ fn ups(scripts: Vec<(Named, Script)>, oddities: &mut Vec<Oddity>) -> Vec<Migrati
         .into_iter()
         .map(|(named, up)| {
             let transactional = split::runs_in_a_transaction(&up);
-            Migration { version: named.version, name: named.name, up, down: None, verify: None, transactional }
+            Migration { transactional, ..Migration::new(Layout::Plain, named.version, named.name, up) }
         })
         .collect();
     migrations.sort_by(|a, b| compare(&a.version, &b.version).then_with(|| a.up.file.cmp(&b.up.file)));

@@ -2,8 +2,14 @@
 
 use std::cmp::Ordering;
 
-/// Numeric order; parts are separated by `.` or `_`, a missing part counts as zero. Parts of any length compare exactly.
+/// Numeric order; parts are separated by `.` or `_`, a missing part counts as zero. Parts of any length compare exactly. What is no
+/// number (a repeatable migration, a change that only the history knows) comes after all numbers, in the order of its letters.
 pub fn compare(a: &str, b: &str) -> Ordering {
+    match (is_numbered(a), is_numbered(b)) {
+        (true, true) => {}
+        (false, false) => return a.cmp(b),
+        (numbered, _) => return if numbered { Ordering::Less } else { Ordering::Greater },
+    }
     let parts = |version: &str| -> Vec<String> { version.split(['.', '_']).map(|part| part.trim_start_matches('0').to_owned()).collect() };
     let (a, b) = (parts(a), parts(b));
     let part = |of: &[String], index: usize| of.get(index).cloned().unwrap_or_default();
@@ -15,6 +21,11 @@ pub fn compare(a: &str, b: &str) -> Ordering {
         })
         .find(|ordering| ordering.is_ne())
         .unwrap_or(Ordering::Equal)
+}
+
+/// Whether this begins with a digit.
+pub fn is_numbered(version: &str) -> bool {
+    version.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Whether two spellings mean one version.
@@ -31,6 +42,8 @@ mod tests {
         assert_eq!(compare("2", "010"), Ordering::Less);
         assert_eq!(compare("1.9", "1.10"), Ordering::Less);
         assert_eq!(compare("20260108120000", "9"), Ordering::Greater);
+        assert_eq!(compare("R__views", "9"), Ordering::Greater);
+        assert_eq!(compare("alpha", "beta"), Ordering::Less);
         assert!(same("3", "003"));
         assert!(same("1", "1.0"));
         assert!(!same("30", "3"));

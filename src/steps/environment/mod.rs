@@ -17,7 +17,7 @@ use crate::domain::plan::StepKind;
 use crate::domain::product::{EnvironmentProduct, Product};
 use crate::domain::{Outcome, SubjectRow};
 use crate::migrate::history::{SchemaState, schema_state};
-use crate::migrate::layout::Layout;
+use crate::migrate::layout::MigrationSet;
 use crate::pg::{Access, Catalog, Session};
 
 use facts::Facts;
@@ -137,14 +137,14 @@ async fn schema_version(cx: &Context<'_>, session: &Session, report: &mut StepRe
         return Ok(None);
     }
     let migrations = &cx.config.migrations;
-    let layout = match Layout::named(&migrations.layout, &cx.project.path(&migrations.dir)) {
-        Ok(layout) => layout,
+    let set = match MigrationSet::configured(&cx.project.root, migrations) {
+        Ok(set) => set,
         Err(error) => {
             report.evidence.push(asked.unanswered(check, "target", Value::Null, error.to_string()));
             return Ok(None);
         }
     };
-    let state = schema_state(session, layout, migrations.baseline.as_deref()).await?;
+    let state = schema_state(session, &set, migrations.baseline.as_deref()).await?;
     let has_tables: bool = session
         .one(
             "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -165,7 +165,7 @@ async fn schema_version(cx: &Context<'_>, session: &Session, report: &mut StepRe
         }
         (_, None) => SubjectRow::undecided("schema version", expected, "there is no history of migrations: set [migrations] baseline"),
     };
-    report.evidence.push(asked.answered(check, "target", json!({ "layout": layout.name() }), vec![row]));
+    report.evidence.push(asked.answered(check, "target", json!({ "layout": set.layout.name() }), vec![row]));
     Ok(state.version().map(str::to_owned))
 }
 

@@ -32,7 +32,8 @@ pub fn sql(target: &str, above: &[&Migration], database: &str) -> String {
                 break;
             }
             Ok(text) => {
-                let forget = history::delete(version);
+                // Flyway's history is Flyway's to write.
+                let forget = history::delete(migration).unwrap_or_default();
                 let body = text.trim_end();
                 // The line break ends a comment, the semicolon a last statement without one.
                 out.push_str(&match runs_in_a_transaction(down) {

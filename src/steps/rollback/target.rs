@@ -27,12 +27,15 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 /// Rolls the target back to `version`. The caller has made sure that this is wanted (the database's name, typed).
 pub async fn roll_back(cx: &Context<'_>, version: &str, report: &mut StepReport) -> Result<(), StepError> {
     let config = &cx.config.migrations;
-    let set = MigrationSet::read(&cx.project.path(&config.dir), &config.layout).map_err(|error| StepError::cannot(error.to_string()))?;
+    let set = MigrationSet::configured(&cx.project.root, config).map_err(|error| StepError::cannot(error.to_string()))?;
     if set.find(version).is_none() && !same(version, "0") {
         return Err(StepError::Cannot {
             what: format!("version {version} is no migration of the folder"),
             hint: Some("name one of the versions that `ledger plan` lists".into()),
         });
+    }
+    if let Some(why) = set.layout.read_only() {
+        return Err(StepError::cannot(why));
     }
     let lock = RunnerLock::take(cx.target, PATIENCE).await.map_err(|error| match error {
         LockError::Pg(error) => StepError::Pg(error),
@@ -48,7 +51,7 @@ pub async fn roll_back(cx: &Context<'_>, version: &str, report: &mut StepReport)
 async fn locked(cx: &Context<'_>, version: &str, set: &MigrationSet, report: &mut StepReport) -> Result<(), StepError> {
     let config = &cx.config.migrations;
     let eyes = cx.target.session(Access::ReadOnly).await?;
-    let state = history::schema_state(&eyes, set.layout, config.baseline.as_deref()).await?;
+    let state = history::schema_state(&eyes, set, config.baseline.as_deref()).await?;
     drop(eyes);
     let SchemaState::History(_) = &state else {
         return Err(StepError::cannot("the target has no migration history: there is nothing that ledger applied and could revert"));
@@ -115,7 +118,7 @@ async fn backup_first(cx: &Context<'_>, report: &mut StepReport) -> Result<(), S
 async fn reached(cx: &Context<'_>, report: &mut StepReport, set: &MigrationSet, version: &str) -> Result<(), StepError> {
     let asked = Asked::now();
     let eyes = cx.target.session(Access::ReadOnly).await?;
-    let state = history::schema_state(&eyes, set.layout, None).await?;
+    let state = history::schema_state(&eyes, set, None).await?;
     let now = state.version().unwrap_or("0");
     cx.log.line(format!("schema version after the way back: {now}"));
     let mut rows = vec![SubjectRow::new("schema version", same(now, version), version, now)];

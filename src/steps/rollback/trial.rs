@@ -98,8 +98,8 @@ async fn stages(
         cx.log.line(format!("scratch: {line}"));
     };
     let hands = copy.session(Access::ReadWrite).await?;
-    history::ensure(&hands, set.layout, &set.migrations, config.baseline.as_deref()).await?;
-    let state = history::schema_state(&hands, set.layout, config.baseline.as_deref()).await?;
+    history::ensure(&hands, set, config.baseline.as_deref()).await?;
+    let state = history::schema_state(&hands, set, config.baseline.as_deref()).await?;
     if let Some(already) = above.iter().find(|m| state.has(&m.version)) {
         trial.not_up = Some(format!(
             "the backup already holds version {}, above the target version {target}: there is no earlier state to compare with",

@@ -79,7 +79,7 @@ async fn in_copy(cx: &Context<'_>, scripts: &Scripts<'_>, backup: &std::path::Pa
                 log.push('\n');
             };
             let baseline = config.baseline.as_deref();
-            let there = history::schema_version(&session, scripts.set.layout, baseline).await?;
+            let there = history::schema_version(&session, scripts.set, baseline).await?;
             if there.as_deref() != scripts.state.version() {
                 let shown = |version: Option<&str>| version.unwrap_or("no version").to_owned();
                 return Err(PgError::other(format!(

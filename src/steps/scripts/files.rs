@@ -30,7 +30,8 @@ pub fn found(report: &mut StepReport, asked: Asked, dir: &str, set: &MigrationSe
 pub fn order(report: &mut StepReport, scripts: &Scripts<'_>) -> Result<(), StepError> {
     let set = scripts.set;
     for (code, kinds, expected) in [
-        ("migration-version-unique", [OddityKind::DuplicateVersion].as_slice(), "a version of its own"),
+        ("migration-importable", [OddityKind::NotImportable].as_slice(), "runs here as its own tool runs it"),
+        ("migration-version-unique", &[OddityKind::DuplicateVersion], "a version of its own"),
         ("migration-order", &[OddityKind::NameOrder], "after all lower numbers by name too"),
         ("migration-gaps", &[OddityKind::Gap], "no number missing"),
         ("migration-files-matched", &[OddityKind::Unmatched, OddityKind::Ambiguous, OddityKind::Unnumbered], "belongs to one migration"),
@@ -40,7 +41,7 @@ pub fn order(report: &mut StepReport, scripts: &Scripts<'_>) -> Result<(), StepE
         let right = set
             .migrations
             .iter()
-            .filter(|m| !odd.iter().any(|oddity| oddity.subject == m.up.file))
+            .filter(|m| !odd.iter().any(|oddity| oddity.subject.split(':').next() == Some(m.up.file.as_str())))
             .map(|m| SubjectRow::new(&m.up.file, true, expected, format!("version {}", m.version)));
         let rows = right.chain(odd.iter().map(|o| SubjectRow::new(&o.subject, false, expected, &o.message))).collect();
         answer(report, code, asked, "files", rows)?;
@@ -104,6 +105,13 @@ pub fn applied_unchanged(report: &mut StepReport, scripts: &Scripts<'_>) -> Resu
             let today = script.map_or("no such file", |script| script.sha256.as_str());
             let row =
                 SubjectRow::new(subject, today == recorded, format!("sha256 {}", short(recorded)), format!("sha256 {}", short(today)));
+            rows.push(row.with_detail(json!({ "recorded": recorded, "today": today, "applied_at": applied.applied_at })));
+        }
+        // Of what the team's own tool applied its own checksum is known, where it keeps one.
+        if let (Some(recorded), Some(today)) = (&applied.checksum, &migration.checksum) {
+            let tool = migration.layout.name();
+            let shown = |sum: &str| format!("{tool} checksum {}", sum.get(..12).unwrap_or(sum));
+            let row = SubjectRow::new(&migration.up.file, recorded == today, shown(recorded), shown(today));
             rows.push(row.with_detail(json!({ "recorded": recorded, "today": today, "applied_at": applied.applied_at })));
         }
     }

@@ -1,0 +1,45 @@
+//! golang-migrate: `schema_migrations(version, dirty)`, one row: everything up to it is applied (golang-migrate, `database/postgres`).
+
+use super::{HistoryRow, name_of, number, spelled};
+use crate::migrate::layout::{Key, Migration, MigrationSet, compare};
+use crate::pg::{PgError, Session};
+
+pub fn create(table: &str) -> String {
+    format!("CREATE TABLE IF NOT EXISTS {table} (version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL)")
+}
+
+pub async fn rows(session: &Session, set: &MigrationSet) -> Result<Vec<HistoryRow>, PgError> {
+    let rows = session.query(&format!("SELECT version::text, dirty FROM {} LIMIT 1", set.history()), &[]).await?;
+    let Some(row) = rows.first() else { return Ok(Vec::new()) };
+    let (version, dirty): (String, bool) = (row.get(0), row.get(1));
+    if dirty {
+        return Err(PgError::other(format!(
+            "golang-migrate's history says that version {version} is dirty: it failed half-way. Mend the database, then `migrate force` \
+             the version it is at"
+        )));
+    }
+    let mut rows: Vec<HistoryRow> = set
+        .migrations
+        .iter()
+        .filter(|m| compare(&m.version, &version).is_le())
+        .map(|m| HistoryRow::bare(m.version.as_str(), m.name.as_str()))
+        .collect();
+    let last = spelled(set, version);
+    if !rows.iter().any(|row| row.version == last) {
+        rows.push(HistoryRow::bare(last.clone(), name_of(set, &last)));
+    }
+    Ok(rows)
+}
+
+pub fn insert(migration: &Migration) -> String {
+    let table = &migration.history;
+    format!("DELETE FROM {table}; INSERT INTO {table} (version, dirty) VALUES ({}, false)", number(&migration.version))
+}
+
+pub fn delete(migration: &Migration) -> String {
+    let table = &migration.history;
+    match &migration.key {
+        Key::After(Some(before)) => format!("DELETE FROM {table}; INSERT INTO {table} (version, dirty) VALUES ({}, false)", number(before)),
+        _ => format!("DELETE FROM {table}"),
+    }
+}

@@ -1,0 +1,14 @@
+//! Layouts of other tools: read, applied, reverted, applied again on a real PostgreSQL; and histories shared with the real tools.
+
+mod support;
+
+#[path = "migrate/day.rs"]
+mod day;
+#[path = "layouts/fixtures.rs"]
+mod fixtures;
+#[path = "layouts/reading.rs"]
+mod reading;
+#[path = "layouts/refusals.rs"]
+mod refusals;
+#[path = "layouts/table.rs"]
+mod table;
