@@ -2,6 +2,8 @@
 
 mod support;
 
+// Shared with tests/migrate.rs, which uses all of it.
+#[allow(dead_code)]
 #[path = "migrate/day.rs"]
 mod day;
 #[path = "layouts/fixtures.rs"]

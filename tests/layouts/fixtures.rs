@@ -210,8 +210,3 @@ pub const FIXTURES: &[Fixture] = &[
         concurrently: true,
     },
 ];
-
-/// The fixture of this layout.
-pub fn fixture(layout: &str) -> &'static Fixture {
-    FIXTURES.iter().find(|fixture| fixture.layout == layout).unwrap_or_else(|| panic!("no fixture {layout}"))
-}
