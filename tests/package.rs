@@ -263,27 +263,6 @@ fn one_changed_record_is_enough() {
 }
 
 #[test]
-fn every_flipped_byte_is_detected() {
-    let scene = Scene::approved();
-    let zip = scene.pack();
-    let files: Vec<PathBuf> = ["", ".sha256", ".sig"].iter().map(|s| PathBuf::from(format!("{}{s}", zip.display()))).collect();
-    for file in &files {
-        let good = std::fs::read(file).unwrap();
-        // Every byte of the small files; of the archive every 97th here, which still meets every kind of record.
-        let step = if file == &zip { 97 } else { 1 };
-        for at in (0..good.len()).step_by(step) {
-            let mut bad = good.clone();
-            bad[at] ^= 1;
-            std::fs::write(file, &bad).unwrap();
-            let found = verify(&zip, &trusting()).unwrap();
-            assert!(found.fault().is_some(), "{} byte {at}", file.display());
-        }
-        std::fs::write(file, &good).unwrap();
-    }
-    assert_eq!(verify(&zip, &trusting()).unwrap().verdict, "VERIFIED");
-}
-
-#[test]
 fn anchors_and_expectations() {
     let scene = Scene::approved();
     let zip = scene.pack();
@@ -482,35 +461,4 @@ fn attempts_left_out_are_named() {
     let mut scene = Scene::opened();
     scene.task("CE-20", 2);
     assert_eq!(verify_store(&scene.store, &trusting()).unwrap().verdict, "ATTEMPT-GAP(CE-20)");
-}
-
-#[test]
-fn an_auditor_with_stock_tools_follows_verify_md() {
-    let scene = Scene::approved();
-    let zip = scene.pack();
-    let folder = scene.folder.path();
-    std::fs::write(folder.join("allowed_signers"), signers().signers().iter().map(|s| s.line() + "\n").collect::<String>()).unwrap();
-    std::fs::write(folder.join("revoked_keys"), "").unwrap();
-    std::fs::write(folder.join("verify.py"), package::write::VERIFIER).unwrap();
-    let run = || {
-        let _ = std::fs::remove_dir_all(folder.join("x"));
-        let text = String::from_utf8(unpack(&zip)["VERIFY.md"].clone()).unwrap();
-        let script = text.split("```bash\n").nth(1).unwrap().split("```").next().unwrap();
-        Command::new("bash").args(["-c", script]).current_dir(folder).output().unwrap()
-    };
-    let good = run();
-    assert!(good.status.success(), "{}", String::from_utf8_lossy(&good.stderr));
-    let files = unpack(&zip);
-    let mut swapped = files.clone();
-    swapped.insert("report/READINESS.md".into(), b"forged".to_vec());
-    repack(&zip, &swapped, false, OPS);
-    assert!(!run().status.success(), "SHA256SUMS");
-    let mut added = files.clone();
-    added.insert("evidence/extra.txt".into(), b"x".to_vec());
-    repack(&zip, &added, false, OPS);
-    assert!(!run().status.success(), "diff");
-    repack(&zip, &files, true, STRANGER);
-    assert!(!run().status.success(), "package signature");
-    repack(&zip, &files, true, OPS);
-    assert!(run().status.success());
 }

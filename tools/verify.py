@@ -551,25 +551,17 @@ class Statement:
 
 # -------------------------------------------------------------------------------------------------------------------------- policy
 
-def read_toml(text):
-    """The tables of a TOML text, or ValueError. Python 3.11 and later bring a reader; before it, the small one below."""
-    try:
-        import tomllib
-    except ImportError:
-        return SmallToml(text).read()
-    return tomllib.loads(text)
-
-
-class SmallToml:
-    """Reads TOML 1.0 as far as ledger.toml needs it. Numbers that are no integers, and dates, are kept as their text."""
+class Toml:
+    """Reads TOML 1.1, because Python has no reader before 3.11. Numbers that are no integers, and dates, are kept as their text."""
 
     STRINGS = re.compile(r'"""\n?((?:[^\\"]|\\(?:.|\n)|"{1,2}(?!"))*"{0,2})"""|\'\'\'\n?((?:[^\']|\'{1,2}(?!\'))*\'{0,2})\'\'\''
                          r'|"((?:[^\\"\n]|\\.)*)"|\'([^\'\n]*)\'')
-    ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|[ \t]*\n[ \t\n]*|(.))')
+    ESCAPE = re.compile(r'\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|[ \t]*\n[ \t\n]*|(.))')
+    PLAIN = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b", '"': '"', "\\": "\\"}
     SPACE, SPACE_LINES = re.compile(r"[ \t]*"), re.compile(r"(?:[ \t\n]|#[^\n]*)*")
     BARE_KEY, END = re.compile(r"[A-Za-z0-9_-]+"), re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|$)")
     SCALAR = re.compile(r"[A-Za-z0-9_+.:-]+(?: [0-9]{2}:[0-9:.Z+-]+)?")
-    INTEGER = re.compile(r"[+-]?(?:0|[1-9](?:_?[0-9])*)")
+    INTEGER = re.compile(r"[+-]?(?:0|[1-9](?:_?[0-9])*)|0x[0-9a-fA-F](?:_?[0-9a-fA-F])*|0o[0-7](?:_?[0-7])*|0b[01](?:_?[01])*")
 
     def __init__(self, text):
         self.text, self.at, self.top = text.replace("\r\n", "\n"), 0, {}
@@ -597,9 +589,13 @@ class SmallToml:
         basic = found[1] if found[1] is not None else found[3]
         if basic is None:
             return found[2] if found[2] is not None else found[4]
-        plain = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "\\": "\\"}
-        return self.ESCAPE.sub(lambda e: chr(int(e[1] or e[2], 16)) if e[1] or e[2] else (plain[e[3]] if e[3] in plain else self.fail())
-                               if e[3] else "", basic)
+        return self.ESCAPE.sub(self.escape, basic)
+
+    def escape(self, found):
+        code, letter = found[1] or found[2] or found[3], found[4]
+        if code:
+            return chr(int(code, 16))
+        return self.PLAIN.get(letter) or self.fail() if letter else ""
 
     def key(self):
         names = []
@@ -642,17 +638,20 @@ class SmallToml:
                 self.need(self.take(",") or self.text.startswith("]", self.at))
         if self.take("{"):
             table = {}
-            self.match(self.SPACE)
-            while not self.take("}"):
-                self.need(not table or self.take(","))
+            while True:
+                self.match(self.SPACE_LINES)
+                if self.take("}"):
+                    return table
                 self.pair(table)
-                self.match(self.SPACE)
-            return table
+                self.match(self.SPACE_LINES)
+                self.need(self.take(",") or self.text.startswith("}", self.at))
         scalar = self.need(self.match(self.SCALAR))[0]
         if scalar in ("true", "false"):
             return scalar == "true"
         self.need(scalar[0] in "0123456789+-" or scalar in ("inf", "nan"))
-        return int(scalar.replace("_", "")) if self.INTEGER.fullmatch(scalar) else scalar
+        number = int(scalar, 0) if self.INTEGER.fullmatch(scalar) else scalar
+        self.need(type(number) is str or -2**63 <= number < 2**63)
+        return number
 
     def read(self):
         table = self.top
@@ -843,6 +842,9 @@ class Package:
 
     what = "package"
 
+    def close(self):
+        pass
+
     def small(self, name):
         pieces = self.pieces(name)
         if pieces is None:
@@ -934,6 +936,9 @@ class Archive(Package):
             raise Fault(f"EDITED({self.name})", f"the archive is not the one that {self.name}.sha256 names")
         self.sig = beside(path, ".sig")
 
+    def close(self):
+        self.file.close()
+
     def pieces(self, name):
         record = self.records.get(name)
         return None if record is None else self.checked(record)
@@ -995,8 +1000,11 @@ class Ledger:
 
     what = "ledger"
     names = ()
-    TABLES = {"entry": "seq header prev leaf", "part": "seq name salt spool", "chunk": "spool n bytes", "signature": "kind n key bytes",
-              "anchor": "size name bytes", "node": "level idx hash"}
+    TABLES = {
+        "entry": "seq INTEGER, header BLOB, prev BLOB, leaf BLOB", "part": "seq INTEGER, name TEXT, salt BLOB, spool BLOB",
+        "chunk": "spool BLOB, n INTEGER, bytes BLOB", "signature": "kind TEXT, n INTEGER, key TEXT, bytes BLOB",
+        "anchor": "size INTEGER, name TEXT, bytes BLOB", "node": "level INTEGER, idx INTEGER, hash BLOB",
+    }
 
     def __init__(self, path):
         self.copy = None
@@ -1011,14 +1019,26 @@ class Ledger:
         query = "mode=ro" if folder_writable else "mode=ro&immutable=1"
         self.db = sqlite3.connect(f"file:{urllib.parse.quote(path)}?{query}", uri=True, isolation_level=None)
         self.db.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        try:
+            self.check_is_ledger()
+        except BaseException:
+            self.close()
+            raise
+
+    def check_is_ledger(self):
         for setting in ("trusted_schema = OFF", "cell_size_check = ON"):
             self.query(f"PRAGMA {setting}")
         if self.query("PRAGMA application_id") != [(0x6C656467,)] or self.query("PRAGMA user_version") != [(1,)]:
             raise Unreadable("not a ledger of format 1")
-        tables = {name for (name,) in self.query("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') LIMIT 200")}
-        columns = {name: " ".join(row[1] for row in self.query(f"PRAGMA table_info({name})")) for name in self.TABLES}
-        if tables != set(self.TABLES) or columns != self.TABLES:
+        there = self.query("SELECT type, name FROM sqlite_master WHERE type IN ('table', 'view') LIMIT 200")
+        columns = {name: ", ".join(f"{row[1]} {row[2]}" for row in self.query(f"PRAGMA table_info({name})")) for name in self.TABLES}
+        if sorted(there) != [("table", name) for name in sorted(self.TABLES)] or columns != self.TABLES:
             raise Fault("MALFORMED-LEDGER", "its tables are not those of the format")
+
+    def close(self):
+        self.db.close()
+        if self.copy:
+            self.copy.cleanup()
 
     def query(self, sql, *values):
         return list(self.walk(sql, *values))
@@ -1027,7 +1047,8 @@ class Ledger:
         try:
             yield from self.db.execute(sql, values)
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError) and not re.search("malformed|no such", str(error)):
+            operational = isinstance(error, sqlite3.OperationalError) and not re.search("malformed|no such", str(error))
+            if operational or "not a database" in str(error):
                 raise Unreadable(f"SQLite: {error}") from None
             raise Fault("MALFORMED-LEDGER", f"SQLite: {error}") from None
 
@@ -1115,7 +1136,9 @@ class Verification:
         self.salts, self.withheld = {}, set()
         self.workers, self.worker_keys = set(), set()
         self.decision = None
-        self.results, self.fault = {stage: "not-reached" for stage in self.STAGES}, None
+        self.results, self.fault, self.verdict = {stage: "not-reached" for stage in self.STAGES}, None, None
+
+    def judge(self):
         for stage in self.STAGES:
             try:
                 getattr(self, "check_" + stage)()
@@ -1123,7 +1146,7 @@ class Verification:
             except Fault as fault:
                 self.results[stage], self.fault = "fault", fault
                 break
-        self.verdict = self.fault.word if self.fault else "INTEGRITY-ONLY" if options.signers is None else "VERIFIED"
+        self.verdict = self.fault.word if self.fault else "INTEGRITY-ONLY" if self.options.signers is None else "VERIFIED"
 
     @property
     def is_package(self):
@@ -1497,17 +1520,20 @@ class Verification:
         needed, hours = self.policy()
         for signoff in self.signoffs:
             self.limit_age(signoff, hours)
-        self.decision = self.weigh(needed)
+        self.decision = "MISSING(policy)" if needed is None else self.weigh(needed)
 
     def policy(self):
-        """(sign-offs needed, most hours between the last evidence and the decision or 0) of the run's own ledger.toml: it can only add."""
+        """(sign-offs needed, most hours between the last evidence and the decision or 0) of the run's own ledger.toml: it can only add.
+        (None, 0) where that was erased: nobody can say what the policy was."""
         for path, part in self.placed:
             if part.path == "trust/ledger.toml" and part.entry.run == self.run:
                 raw = self.held.part_bytes(part, path)
+                if raw is None:
+                    return None, 0
                 try:
-                    policy = read_toml((raw or b"").decode("utf-8")).get("policy", {})
+                    policy = Toml(raw.decode("utf-8")).read().get("policy", {})
                 except (ValueError, RecursionError):
-                    policy = {}
+                    raise Fault(f"MALFORMED({part.seq})", f"{path} is not TOML") from None
                 number = lambda name, default: policy[name] if type(policy) is dict and type(policy.get(name)) is int else default
                 needed = number("sign-offs", 1)
                 return max(1, needed) if 0 <= needed < 2**32 else 2**32, number("evidence-max-age-hours", 0)
@@ -1584,10 +1610,15 @@ def lines_of(text, file):
 
 def verify(path, options):
     """Verifies what lies at a path. Raises Unreadable when it could not be looked at."""
+    found = Verification(path, options)
     try:
-        return Verification(path, options)
+        found.judge()
     except OSError as error:
         raise Unreadable(str(error)) from None
+    finally:
+        if found.held:
+            found.held.close()
+    return found
 
 
 def human(found):

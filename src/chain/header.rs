@@ -428,7 +428,7 @@ pub fn is_timestamp(ts: &str) -> bool {
         1..=12 => 31,
         _ => return false,
     };
-    (1..=days).contains(&day) && n(11, 13) < 24 && n(14, 16) < 60 && n(17, 19) < 60
+    year > 0 && (1..=days).contains(&day) && n(11, 13) < 24 && n(14, 16) < 60 && n(17, 19) < 60
 }
 
 /// Whether a text can name a run: it is part of file names.

@@ -81,38 +81,57 @@ impl Store {
 
     /// Opens a ledger to read. In a folder that cannot be written it works as well: without a `-wal` as an immutable file, else on a private copy.
     pub fn open_read_only(path: &Path) -> Result<Self> {
-        if !path.exists() {
-            return Err(Error::NotFound(path.to_owned()));
-        }
-        let why = |e: std::io::Error| Error::Io { path: path.to_owned(), why: e.to_string() };
-        let real = path.canonicalize().map_err(why)?;
-        let wal = with_suffix(&real, "-wal");
-        let folder = folder_of(&real);
-        let sql = |e| from_sqlite(path, e);
-        let writable = nix::unistd::access(&folder, nix::unistd::AccessFlags::W_OK).is_ok();
-        let base = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-        let mut copy = None;
-        let conn = if writable {
-            Connection::open_with_flags(uri(&real, "mode=ro"), base)
-        } else if !wal.exists() {
-            Connection::open_with_flags(uri(&real, "mode=ro&immutable=1"), base)
-        } else {
-            let private = tempfile::Builder::new().prefix("ledger-read-").tempdir().map_err(why)?;
-            let to = private.path().join("ledger.db");
-            std::fs::copy(&real, &to).map_err(why)?;
-            std::fs::copy(&wal, with_suffix(&to, "-wal")).map_err(why)?;
-            let conn = Connection::open_with_flags(uri(&to, "mode=ro"), base);
-            copy = Some(private);
-            conn
-        }
-        .map_err(sql)?;
-        configure_session(&conn).map_err(sql)?;
-        check_is_ledger(&conn, path, false)?;
+        let (conn, copy) = connect_read_only(path)?;
         let id = read_id(&conn, path)?;
         let mut store = Self::over(conn, path.to_owned(), id);
         store.keep(copy);
         Ok(store)
     }
+
+    /// Opens a ledger whose entries may be anything, to walk along them: an entry 0 that does not open a ledger is the walk's to name.
+    pub fn open_to_verify(path: &Path) -> Result<Self> {
+        let (conn, copy) = connect_read_only(path)?;
+        let id = match read_id(&conn, path) {
+            Ok(id) => id,
+            Err(Error::Fault(_)) => LedgerId([0; 16]),
+            Err(other) => return Err(other),
+        };
+        let mut store = Self::over(conn, path.to_owned(), id);
+        store.keep(copy);
+        Ok(store)
+    }
+}
+
+/// A connection that writes neither the file nor beside it, and the private copy that it may be to.
+fn connect_read_only(path: &Path) -> Result<(Connection, Option<tempfile::TempDir>)> {
+    if !path.exists() {
+        return Err(Error::NotFound(path.to_owned()));
+    }
+    let why = |e: std::io::Error| Error::Io { path: path.to_owned(), why: e.to_string() };
+    let real = path.canonicalize().map_err(why)?;
+    let wal = with_suffix(&real, "-wal");
+    let folder = folder_of(&real);
+    let sql = |e| from_sqlite(path, e);
+    let writable = nix::unistd::access(&folder, nix::unistd::AccessFlags::W_OK).is_ok();
+    let base = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let mut copy = None;
+    let conn = if writable {
+        Connection::open_with_flags(uri(&real, "mode=ro"), base)
+    } else if !wal.exists() {
+        Connection::open_with_flags(uri(&real, "mode=ro&immutable=1"), base)
+    } else {
+        let private = tempfile::Builder::new().prefix("ledger-read-").tempdir().map_err(why)?;
+        let to = private.path().join("ledger.db");
+        std::fs::copy(&real, &to).map_err(why)?;
+        std::fs::copy(&wal, with_suffix(&to, "-wal")).map_err(why)?;
+        let conn = Connection::open_with_flags(uri(&to, "mode=ro"), base);
+        copy = Some(private);
+        conn
+    }
+    .map_err(sql)?;
+    configure_session(&conn).map_err(sql)?;
+    check_is_ledger(&conn, path, false)?;
+    Ok((conn, copy))
 }
 
 fn folder_of(path: &Path) -> PathBuf {
@@ -169,8 +188,19 @@ fn schema_rows(conn: &Connection, what: &str) -> rusqlite::Result<Vec<SchemaRow>
     statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?.collect()
 }
 
+/// Tables and views with the names and types of their columns: what a reader relies on.
+fn table_rows(conn: &Connection) -> rusqlite::Result<Vec<SchemaRow>> {
+    let mut rows = schema_rows(conn, "type IN ('table', 'view')")?;
+    for (_, name, _, sql) in &mut rows {
+        let mut statement = conn.prepare("SELECT name || ' ' || type FROM pragma_table_info(?1) ORDER BY cid")?;
+        let columns: Vec<String> = statement.query_map([&*name], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        *sql = Some(columns.join(", "));
+    }
+    Ok(rows)
+}
+
 /// Whether the file is a ledger of this format. A writer demands the schema to the letter, triggers included; a reader fires no trigger and
-/// demands the tables, so that a file whose triggers were dropped still gets its verdict.
+/// demands the tables and their columns, so that a file whose triggers were dropped still gets its verdict.
 fn check_is_ledger(conn: &Connection, path: &Path, exact: bool) -> Result<()> {
     let sql = |e| from_sqlite(path, e);
     let not = |why: String| Err(Error::NotALedger { path: path.to_owned(), why });
@@ -182,13 +212,13 @@ fn check_is_ledger(conn: &Connection, path: &Path, exact: bool) -> Result<()> {
     if version != FORMAT {
         return not(format!("format {version}; this program knows format {FORMAT}"));
     }
-    let what = if exact { "true" } else { "type IN ('table', 'view')" };
+    let rows = |conn: &Connection| if exact { schema_rows(conn, "true") } else { table_rows(conn) };
     let model = Connection::open_in_memory().and_then(|model| {
         model.execute_batch(SCHEMA)?;
-        schema_rows(&model, what)
+        rows(&model)
     });
     // It calls itself a ledger, so what is missing was taken away: that is damage, not another program's file.
-    if schema_rows(conn, what).map_err(sql)? != model.map_err(sql)? {
+    if rows(conn).map_err(sql)? != model.map_err(sql)? {
         let why = "its tables or triggers are not those of the format".into();
         return Err(Error::Damaged { path: path.to_owned(), why });
     }

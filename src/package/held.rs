@@ -203,8 +203,11 @@ pub(super) fn signature_name(name: &str) -> Option<(Signed, String)> {
 }
 
 fn walk_folder(folder: &Path, prefix: &str, found: &mut Vec<(String, u64)>) -> Result<(), Problem> {
-    for entry in std::fs::read_dir(folder).map_err(|e| Problem::io(folder, &e))? {
-        let entry = entry.map_err(|e| Problem::io(folder, &e))?;
+    let entries: Result<Vec<_>, _> = std::fs::read_dir(folder).and_then(Iterator::collect);
+    let mut entries = entries.map_err(|e| Problem::io(folder, &e))?;
+    // One order, so that the first fault is the same for every reader.
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
         let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
         let meta = entry.metadata().map_err(|e| Problem::io(&entry.path(), &e))?;
         if !zip::is_name(&name) {

@@ -55,6 +55,8 @@ impl From<crate::chain::Error> for Problem {
     fn from(error: crate::chain::Error) -> Self {
         match error {
             crate::chain::Error::Fault(fault) => Self::Fault(fault),
+            // SQLite cannot read it, or its tables are others: said in a word, as everything that does not hold.
+            damaged @ crate::chain::Error::Damaged { .. } => Self::Fault(Fault::new("MALFORMED-LEDGER", damaged.to_string())),
             other => Self::Ledger(other),
         }
     }

@@ -27,10 +27,20 @@ pub struct Archive {
 pub fn scan(path: &Path) -> Result<Archive, Problem> {
     let mut file = File::open(path).map_err(|e| Problem::io(path, &e))?;
     let total = file.metadata().map_err(|e| Problem::io(path, &e))?.len();
+    let records = structure(&mut file, total).map_err(|problem| match problem {
+        Problem::Io(why) => Problem::Io(format!("{}: {why}", path.display())),
+        other => other,
+    })?;
+    Ok(Archive { file, records })
+}
+
+/// Judges the structure of an archive of `total` bytes; its records, in byte order of names.
+pub fn structure(file: &mut (impl Read + Seek), total: u64) -> Result<Vec<Record>, Problem> {
     let mut read = |at: u64, n: u64| -> Result<Vec<u8>, Problem> {
+        let io = |e: std::io::Error| Problem::Io(e.to_string());
         let mut bytes = Vec::new();
-        file.seek(SeekFrom::Start(at)).map_err(|e| Problem::io(path, &e))?;
-        Read::by_ref(&mut file).take(n).read_to_end(&mut bytes).map_err(|e| Problem::io(path, &e))?;
+        file.seek(SeekFrom::Start(at)).map_err(io)?;
+        file.by_ref().take(n).read_to_end(&mut bytes).map_err(io)?;
         if bytes.len() as u64 == n { Ok(bytes) } else { Err(malformed_archive("cut short")) }
     };
     let (count, start, length) = directory(total, &mut read)?;
@@ -86,7 +96,7 @@ pub fn scan(path: &Path) -> Result<Archive, Problem> {
     }) {
         return Err(malformed_archive(&format!("{} is a file and a folder", record.name)));
     }
-    Ok(Archive { file, records })
+    Ok(records)
 }
 
 type ReadAt<'a> = dyn FnMut(u64, u64) -> Result<Vec<u8>, Problem> + 'a;

@@ -133,10 +133,13 @@ pub fn verify(path: &Path, options: &Options) -> Result<Verification, Problem> {
     let mut magic = [0; 16];
     let n = std::fs::File::open(path).and_then(|mut f| std::io::Read::read(&mut f, &mut magic)).map_err(|e| Problem::io(path, &e))?;
     if magic[..n] == *b"SQLite format 3\0" {
-        return match Store::open_read_only(path) {
+        return match Store::open_to_verify(path) {
             Ok(store) => verify_store(&store, options),
             Err(crate::chain::Error::Fault(fault)) => finish(Err(fault), "ledger", options),
-            Err(error) => Err(error.into()),
+            Err(error) => match Problem::from(error) {
+                Problem::Fault(fault) => finish(Err(fault), "ledger", options),
+                other => Err(other),
+            },
         };
     }
     match archive(path) {
@@ -566,16 +569,21 @@ impl Verifier<'_, '_> {
         if self.options.signers.is_none() {
             return Ok(format!("{} sign-offs; not judged without your allowed_signers", self.signoffs.len()));
         }
-        let (policy, max_age_hours) = self.policy()?;
-        self.limit_age(max_age_hours);
-        let decision = evaluate(n, &self.signoffs, &self.workers, &policy, &self.at);
+        let decision = match self.policy()? {
+            Some((policy, max_age_hours)) => {
+                self.limit_age(max_age_hours);
+                evaluate(n, &self.signoffs, &self.workers, &policy, &self.at)
+            }
+            // Erased: nobody can say what the policy was, so nothing meets it.
+            None => Decision::Missing("policy".into()),
+        };
         let note = decision.to_string();
         self.decision = Some(decision);
         Ok(note)
     }
 
-    /// The policy of the run's own ledger.toml: it can only add to what always holds.
-    fn policy(&self) -> Result<(Policy, i64), Problem> {
+    /// The policy of the run's own ledger.toml: it can only add to what always holds. `None`: the file was erased.
+    fn policy(&self) -> Result<Option<(Policy, i64)>, Problem> {
         let of_run = |p: &&Placed| {
             p.part.path.as_deref() == Some("trust/ledger.toml")
                 && usize::try_from(p.seq)
@@ -583,14 +591,13 @@ impl Verifier<'_, '_> {
                     .and_then(|i| self.entries.get(i))
                     .is_some_and(|e| e.outline.run.as_deref() == Some(self.run.as_str()))
         };
-        let bytes = match self.placed.iter().find(of_run) {
-            Some(placed) => self.held.part_bytes(placed)?.unwrap_or_default(),
-            None => Vec::new(),
-        };
-        let table: toml::Table = std::str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok()).unwrap_or_default();
+        let Some(placed) = self.placed.iter().find(of_run) else { return Ok(Some((Policy::default(), 0))) };
+        let Some(bytes) = self.held.part_bytes(placed)? else { return Ok(None) };
+        let table: Option<toml::Table> = std::str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok());
+        let Some(table) = table else { return fault(format!("MALFORMED({})", placed.seq), format!("{} is not TOML", placed.path)) };
         let number = |name: &str| table.get("policy").and_then(|p| p.get(name)).and_then(toml::Value::as_integer);
         let sign_offs = u32::try_from(number("sign-offs").unwrap_or(1)).unwrap_or(u32::MAX);
-        Ok((Policy { sign_offs }, number("evidence-max-age-hours").unwrap_or(0)))
+        Ok(Some((Policy { sign_offs }, number("evidence-max-age-hours").unwrap_or(0))))
     }
 
     /// A sign-off made when the evidence it is over was older than the policy allows has expired.

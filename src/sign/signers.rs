@@ -133,7 +133,8 @@ fn time_option(rest: &mut &str, name: &str) -> Result<Option<String>, &'static s
     let Some(value) = rest.strip_prefix(name) else { return Ok(None) };
     let (time, after) = value.split_once("Z\"").ok_or("a time is YYYYMMDDhhmmssZ")?;
     let real = chrono::NaiveDateTime::parse_from_str(time, "%Y%m%d%H%M%S").is_ok_and(|t| t.format("%Y%m%d%H%M%S").to_string() == time);
-    if time.len() != 14 || !real {
+    // chrono reads a leap second and the year 0; the format knows neither.
+    if time.len() != 14 || !real || time.ends_with("60") || time.starts_with("0000") {
         return Err("a time is YYYYMMDDhhmmssZ");
     }
     *rest = after;

@@ -83,8 +83,9 @@ impl SshSig {
 
     /// Checks the signature over a message: strict Ed25519.
     pub fn check(&self, message: &[u8]) -> Result<(), SignError> {
-        if !is_reduced(&self.key.0) {
-            return Err(SignError::Form("a public key that is not reduced"));
+        let r: [u8; 32] = std::array::from_fn(|i| self.signature[i]);
+        if !is_reduced(&self.key.0) || !is_reduced(&r) {
+            return Err(SignError::Form("a public key or a point R that is not reduced"));
         }
         let key = ed25519_dalek::VerifyingKey::from_bytes(&self.key.0).map_err(|_| SignError::Form("not a point of the curve"))?;
         let signature = ed25519_dalek::Signature::from_bytes(&self.signature);
@@ -119,10 +120,10 @@ fn signed_data(namespace: Namespace, message: &[u8]) -> Vec<u8> {
     data
 }
 
-/// Whether the y coordinate is below p = 2^255 − 19, so that the key has one spelling.
-fn is_reduced(key: &[u8; 32]) -> bool {
-    let high = key[31] & 0x7f == 0x7f && key[1..31].iter().all(|b| *b == 0xff);
-    !(high && key[0] >= 0xed)
+/// Whether the y coordinate is below p = 2^255 − 19, so that the point has one spelling.
+fn is_reduced(point: &[u8; 32]) -> bool {
+    let high = point[31] & 0x7f == 0x7f && point[1..31].iter().all(|b| *b == 0xff);
+    !(high && point[0] >= 0xed)
 }
 
 fn take<'a>(at: &mut &'a [u8], n: usize) -> Option<&'a [u8]> {

@@ -12,6 +12,7 @@ use migration_ledger::package::{self, View, manifest};
 use migration_ledger::sign::{AllowedSigners, Namespace, Signer, SigningKey, Statement, sshsig, task_message};
 use serde_json::json;
 
+#[allow(unused_imports)]
 pub use crate::both::{verify, verify_store};
 
 pub const RUN: &str = "staging_migration_20260108";
