@@ -142,12 +142,16 @@ pub struct Backup {
     pub pg_restore: Option<PathBuf>,
     /// Schemas left out, named as not covered.
     pub exclude_schemas: Vec<String>,
+    /// How many sessions restore and fingerprint at once.
     pub jobs: u32,
+    /// How many of the tool's own dumps stay in `dir`; older ones are removed once a newer one was restored and compared. Absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<usize>,
 }
 
 impl Default for Backup {
     fn default() -> Self {
-        Self { dir: "backups".into(), pg_dump: None, pg_restore: None, exclude_schemas: Vec::new(), jobs: 1 }
+        Self { dir: "backups".into(), pg_dump: None, pg_restore: None, exclude_schemas: Vec::new(), jobs: 1, keep: None }
     }
 }
 

@@ -13,6 +13,8 @@ mod connect;
 mod dump;
 #[path = "pg/environment.rs"]
 mod environment;
+#[path = "pg/mutations.rs"]
+mod mutations;
 #[path = "pg/scratch.rs"]
 mod scratch;
 #[path = "steps_fk_integrity/world.rs"]

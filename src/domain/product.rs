@@ -39,6 +39,10 @@ pub struct BackupFacts {
     /// Relative to the project folder.
     pub file: String,
     pub sha256: String,
+    /// SHA-256 over catalog fingerprint and table states: equal for dumps of equal databases, whose own bytes differ (they carry the time).
+    /// Empty where it was not computed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub contents_sha256: String,
     pub bytes: u64,
     pub toc_entries: u64,
     /// `pg_dump (PostgreSQL) 15.18 …`

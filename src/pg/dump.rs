@@ -1,21 +1,25 @@
 //! Backups by the server's own tools: found, run, listed, restored.
 //!
 //! A dump is made from an exported snapshot that our own session holds, and in that same snapshot the catalog and every table are
-//! fingerprinted: what the restored copy must equal is known to the row. The custom format carries no `\restrict` token, so no
-//! `--restrict-key` is needed; its header carries the time, so two dumps of equal data differ in a few bytes.
+//! fingerprinted: what the restored copy must equal is known to the row.
+//!
+//! Two digests: the file's SHA-256, which names these very bytes; and the digest of the contents ([`Source::digest`]), which is the same for
+//! every dump of an equal database. The custom format carries no `\restrict` token, so no `--restrict-key` is needed; its header carries the
+//! time, so the bytes of two dumps of one state differ.
 
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use futures_util::future::try_join;
+use futures_util::future::{Either, select, try_join};
 use sha2::{Digest, Sha256};
 
-use super::catalog::{Catalog, table_states};
+use super::Catalog;
+use super::data::{self, Position};
 use super::programs::{self, Program};
 use super::tool::Tool;
-use super::{Access, PgError, PgErrorKind, Session, Target};
+use super::{Access, PgError, PgErrorKind, Target};
 use crate::config;
 use crate::domain::product::{BackupFacts, TableState};
 
@@ -69,14 +73,12 @@ impl Tools {
         Ok(Self { pg_dump, pg_restore, major, version, restore_major, server_major, jobs: config.jobs.max(1) })
     }
 
-    /// [`Tools::dump_with_catalog`], for callers who need the facts alone.
+    /// [`Tools::dump_whole`], for callers who need the facts alone.
     pub async fn dump(&self, target: &Target, file: &Path, shown: &str, config: &config::Backup) -> Result<BackupFacts, PgError> {
-        Ok(self.dump_with_catalog(target, file, shown, config).await?.0)
+        Ok(self.dump_whole(target, file, shown, config, &|_| {}).await?.0)
     }
 
-    /// Dumps the target into `file` (custom format, 0600, its folder 0700) from an exported snapshot in which catalog and data are
-    /// fingerprinted. `restore_us` is left `None`. `shown` is the path to record. An existing file is not overwritten.
-    /// The catalog is the source's in that snapshot, as far as dumps carry it.
+    /// [`Tools::dump_whole`], for callers who need the facts and the catalog.
     pub async fn dump_with_catalog(
         &self,
         target: &Target,
@@ -84,11 +86,41 @@ impl Tools {
         shown: &str,
         config: &config::Backup,
     ) -> Result<(BackupFacts, Catalog), PgError> {
+        let (facts, source) = self.dump_whole(target, file, shown, config, &|_| {}).await?;
+        Ok((facts, source.catalog))
+    }
+
+    /// Dumps the target into `file` (custom format, 0600, its folder 0700) from an exported snapshot in which catalog and data are
+    /// fingerprinted. `restore_us` is left `None`. `shown` is the path to record. An existing file is not overwritten.
+    /// With the facts comes the source in that snapshot, as far as dumps carry it. `told` hears twice a second how far it is.
+    pub async fn dump_whole(
+        &self,
+        target: &Target,
+        file: &Path,
+        shown: &str,
+        config: &config::Backup,
+        told: &dyn Fn(&str),
+    ) -> Result<(BackupFacts, Source), PgError> {
         prepare(file)?;
         let session = target.session_with(Access::ReadOnly, 0, 30_000).await?;
-        let snapshot = exported_snapshot(&session).await?;
-        let made = try_join(self.run_dump(target, file, &snapshot, config), fingerprints(&session, &config.exclude_schemas)).await;
-        let (dump_us, (catalog, tables)) = match made {
+        // Sequences know no snapshot: a dump holds what they were at some moment between these two readings.
+        let before = data::positions(&session, &config.exclude_schemas).await?;
+        let snapshot = data::export_snapshot(&session).await?;
+        let tables_done = std::cell::Cell::new((0, 0));
+        let counted = |done, all| tables_done.set((done, all));
+        let tables = data::table_states_of(target, &config.exclude_schemas, workers(config), Some(&snapshot), &counted);
+        let seen = async {
+            let catalog = Catalog::read(&session, &config.exclude_schemas).await?.as_dumped();
+            let large_objects = data::large_objects(&session).await?;
+            Ok((catalog, large_objects, tables.await?))
+        };
+        let work = std::pin::pin!(try_join(self.run_dump(target, file, &snapshot, config), seen));
+        let made = with_news(work, || {
+            let bytes = std::fs::metadata(file).map_or(0, |file| file.len());
+            let (done, all) = tables_done.get();
+            told(&format!("backup · {:.1} MB written, {done} of {all} tables fingerprinted", bytes as f64 / 1e6));
+        });
+        let (dump_us, (catalog, large_objects, tables)) = match made.await {
             Ok(made) => made,
             Err(error) => {
                 // A half-written dump must not be taken for a backup.
@@ -97,20 +129,23 @@ impl Tools {
             }
         };
         session.batch("COMMIT").await?;
+        let after = data::positions(&session, &config.exclude_schemas).await?;
         let toc_entries = self.contents(file).await?.lines().filter(|line| is_entry(line)).count() as u64;
         let (sha256, bytes) = digest(file).await?;
+        let source = Source { catalog, large_objects, positions: (before, after) };
         let facts = BackupFacts {
             file: shown.to_owned(),
             sha256,
+            contents_sha256: source.digest(&tables),
             bytes,
             toc_entries,
             tool: self.version.clone(),
             dump_us,
             restore_us: None,
-            catalog: catalog.fingerprint(),
+            catalog: source.catalog.fingerprint(),
             tables,
         };
-        Ok((facts, catalog))
+        Ok((facts, source))
     }
 
     async fn run_dump(&self, target: &Target, file: &Path, snapshot: &str, config: &config::Backup) -> Result<i64, PgError> {
@@ -141,11 +176,13 @@ impl Tools {
     /// Restores the dump into an existing empty database; owners and grants are kept. Any error ends it. Returns what had to be left out:
     /// statements of a newer pg_restore that the server does not know.
     ///
-    /// Comments on extensions are left out always: they are the extension's own, and only its owner may set them.
+    /// Comments on extensions are left out always: they are the extension's own, and only its owner may set them. So are subscriptions: a
+    /// copy must not hold on to another server's slot, and a database with one cannot be dropped.
     pub async fn restore(&self, into: &Target, file: &Path) -> Result<Vec<String>, PgError> {
         let contents = self.contents(file).await?;
         let mut list = tempfile::NamedTempFile::new().map_err(|error| PgError::other(format!("cannot make a temporary file: {error}")))?;
-        let kept: Vec<&str> = contents.lines().filter(|line| !line.contains(" COMMENT - EXTENSION ")).collect();
+        let left_out = [" COMMENT - EXTENSION ", " SUBSCRIPTION - ", " COMMENT - SUBSCRIPTION ", " SUBSCRIPTION TABLE "];
+        let kept: Vec<&str> = contents.lines().filter(|line| !left_out.iter().any(|entry| line.contains(entry))).collect();
         list.write_all((kept.join("\n") + "\n").as_bytes())
             .map_err(|error| PgError::other(format!("cannot write a temporary file: {error}")))?;
 
@@ -212,21 +249,44 @@ fn prepare(file: &Path) -> Result<(), PgError> {
     Ok(())
 }
 
-/// Begins a transaction whose snapshot other sessions can take over.
-async fn exported_snapshot(session: &Session) -> Result<String, PgError> {
-    // One by one: statements sent together are a transaction already, too late to choose its isolation.
-    session.batch("SET idle_in_transaction_session_timeout = 0").await?;
-    // 17 added it.
-    session.batch("SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'").await?;
-    session.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-    Ok(session.one("SELECT pg_catalog.pg_export_snapshot()", &[]).await?.try_get(0)?)
+/// What a dump was made of, beside its tables.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// In the dump's snapshot, as far as dumps carry it.
+    pub catalog: Catalog,
+    pub large_objects: Option<TableState>,
+    /// Where the sequences stood before and after the dump.
+    pub positions: (Vec<Position>, Vec<Position>),
 }
 
-/// Catalog and table states as the session's transaction sees them.
-async fn fingerprints(session: &Session, excluded: &[String]) -> Result<(Catalog, Vec<TableState>), PgError> {
-    let catalog = Catalog::read(session, excluded).await?.as_dumped();
-    let tables = table_states(session, excluded).await?;
-    Ok((catalog, tables))
+impl Source {
+    /// SHA-256 (hex) over the catalog's fingerprint and the state of every table and of the large objects: equal for equal databases, whatever
+    /// their dumps' bytes.
+    pub fn digest(&self, tables: &[TableState]) -> String {
+        let mut hasher = Sha256::new();
+        hasher.update(self.catalog.fingerprint());
+        for state in tables.iter().chain(&self.large_objects) {
+            hasher.update(format!("\n{}\n{} {}", state.table, state.rows, state.digest));
+        }
+        hex::encode(hasher.finalize())
+    }
+}
+
+/// Sessions that fingerprint tables at once: as many as restore, two at least.
+pub fn workers(config: &config::Backup) -> usize {
+    usize::try_from(config.jobs).unwrap_or(2).clamp(2, 8)
+}
+
+/// Drives the work to its end and calls `news` twice a second meanwhile.
+async fn with_news<T>(mut work: impl Future<Output = T> + Unpin, news: impl Fn()) -> T {
+    loop {
+        let tick = std::pin::pin!(tokio::time::sleep(std::time::Duration::from_millis(500)));
+        match select(work, tick).await {
+            Either::Left((done, _)) => return done,
+            Either::Right(((), going_on)) => work = going_on,
+        }
+        news();
+    }
 }
 
 fn is_entry(line: &str) -> bool {

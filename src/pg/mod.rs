@@ -6,8 +6,10 @@
 pub mod catalog;
 pub mod cluster;
 pub mod connect;
+pub mod data;
 pub mod dump;
 pub mod error;
+mod normal;
 pub mod programs;
 pub mod scratch;
 pub mod session;

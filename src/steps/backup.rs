@@ -9,8 +9,8 @@ use crate::checks::ask::Asked;
 use crate::checks::{Check, find};
 use crate::domain::product::{BackupFacts, TableState};
 use crate::domain::{Evidence, SubjectRow};
-use crate::pg::catalog::table_states;
-use crate::pg::dump::Tools;
+use crate::pg::data::{self, Position};
+use crate::pg::dump::{Source, Tools, workers};
 use crate::pg::{Access, Catalog, CatalogChange, PgError, PgErrorKind, ScratchDb};
 
 /// The three checks of a backup, in order.
@@ -24,8 +24,8 @@ pub struct BackupChecks {
 pub struct Backed {
     /// `restore_us` is there when it was restored.
     pub facts: BackupFacts,
-    /// The source's catalog in the dump's snapshot.
-    pub catalog: Catalog,
+    /// What it was made of, in the dump's snapshot.
+    pub source: Source,
     /// Where it lies.
     pub file: PathBuf,
     /// Restored, and equal to the source.
@@ -81,8 +81,10 @@ pub async fn back_up(cx: &Context<'_>, label: &str, checks: &BackupChecks, repor
     };
     backed.facts.restore_us = time;
     cx.log.line(format!("restored in {} ms", time.unwrap_or_default() / 1000));
+    let keys =
+        backed.source.catalog.objects.get("constraint").map_or(0, |all| all.values().filter(|d| d.starts_with("FOREIGN KEY")).count());
     let row = SubjectRow::new(&backed.facts.file, true, "restored without error", "restored without error")
-        .with_detail(json!({ "restore_us": time }));
+        .with_detail(json!({ "restore_us": time, "foreign_keys_added_again": keys }));
     report.evidence.push(asked.answered(restores, "scratch", serde_json::Value::Null, vec![row]));
 
     cx.progress.say("comparison of the restored copy");
@@ -92,6 +94,15 @@ pub async fn back_up(cx: &Context<'_>, label: &str, checks: &BackupChecks, repor
     match compared {
         Ok(rows) => {
             backed.holds = rows.iter().all(|row| row.ok == Some(true));
+            if backed.holds
+                && let Some(keep) = cx.config.backup.keep
+            {
+                match prune(&cx.project.path(&cx.config.backup.dir), keep, cx.run.as_str()) {
+                    Ok(removed) if removed.is_empty() => {}
+                    Ok(removed) => cx.log.line(format!("older backups removed, {keep} kept: {}", removed.join(", "))),
+                    Err(error) => cx.log.line(format!("older backups could not be removed: {error}")),
+                }
+            }
             report.evidence.push(asked.answered(matches, "scratch", json!({ "excluded": cx.config.backup.exclude_schemas }), rows));
         }
         Err(error) => report.evidence.push(asked.unanswered(matches, "scratch", serde_json::Value::Null, error.to_string())),
@@ -112,8 +123,9 @@ async fn make(cx: &Context<'_>, label: &str) -> Result<Backed, PgError> {
         .map(|name| folder.join(name))
         .find(|file| !file.exists())
         .ok_or_else(|| PgError::other("no free name for the backup"))?;
-    let (facts, catalog) = tools.dump_with_catalog(cx.target, &file, &cx.project.shown(&file), config).await?;
-    Ok(Backed { facts, catalog, file, holds: false })
+    let told = |news: &str| cx.progress.say(news);
+    let (facts, source) = tools.dump_whole(cx.target, &file, &cx.project.shown(&file), config, &told).await?;
+    Ok(Backed { facts, source, file, holds: false })
 }
 
 /// A failure over the work itself is an answer; a privilege, a program or a connection that is missing here is none.
@@ -131,12 +143,13 @@ async fn compare(cx: &Context<'_>, copy: &ScratchDb, backed: &Backed) -> Result<
     let excluded = &cx.config.backup.exclude_schemas;
     let session = copy.target().session_with(Access::ReadOnly, 0, 5_000).await?;
     let restored = Catalog::read(&session, excluded).await?.as_dumped();
-    let states = table_states(&session, excluded).await?;
-    let changes = backed.catalog.diff(&restored);
+    let told = |done, all| cx.progress.say(&format!("comparison of the restored copy · {done} of {all} tables"));
+    let states = data::table_states_of(copy.target(), excluded, workers(&cx.config.backup), None, &told).await?;
+    let changes = backed.source.catalog.diff(&restored);
     for change in &changes {
         cx.log.line(format!("catalog: {}", briefly(change)));
     }
-    let objects: usize = backed.catalog.objects.values().map(|objects| objects.len()).sum();
+    let objects: usize = backed.source.catalog.objects.values().map(|objects| objects.len()).sum();
     let mut rows = vec![SubjectRow::new(
         "catalog",
         changes.is_empty(),
@@ -146,7 +159,12 @@ async fn compare(cx: &Context<'_>, copy: &ScratchDb, backed: &Backed) -> Result<
             n => format!("{n} differ: {}", changes.iter().take(5).map(briefly).collect::<Vec<_>>().join("; ")),
         },
     )];
+    let reordered = backed.source.catalog.reordered(&restored);
+    rows.extend(reordered.iter().map(|(table, was, is)| SubjectRow::new(format!("{table}: order of columns"), false, was, is)));
     rows.extend(table_rows(&backed.facts.tables, &states));
+    let (large, copied) = (backed.source.large_objects.as_slice(), data::large_objects_alone(&session).await?);
+    rows.extend(table_rows(large, copied.as_slice()));
+    rows.extend(position_rows(&backed.source.positions, &data::positions(&session, excluded).await?));
     Ok(rows)
 }
 
@@ -179,6 +197,60 @@ fn table_rows(source: &[TableState], copy: &[TableState]) -> Vec<SubjectRow> {
         .collect()
 }
 
+/// One row for all sequences that stand in the copy where they stood while it was dumped, and one for each that does not. Their numbers are not told.
+fn position_rows((before, after): &(Vec<Position>, Vec<Position>), copy: &[Position]) -> Vec<SubjectRow> {
+    let expected = "where it stood while the dump was made";
+    let of = |positions: &'_ [Position], name: &str| positions.iter().find(|position| position.sequence == name).cloned();
+    let mut wrong = Vec::new();
+    for first in before {
+        let observed = match (of(after, &first.sequence), of(copy, &first.sequence)) {
+            (_, None) => "no such sequence",
+            // Dropped, or begun anew meanwhile: there is nothing to hold it against.
+            (None, _) => continue,
+            (Some(last), Some(copied))
+                if first.cycles || !last.has_reached(first) || (copied.has_reached(first) && last.has_reached(&copied)) =>
+            {
+                continue;
+            }
+            (Some(_), Some(copied)) if copied.has_reached(first) => "ahead of it",
+            _ => "behind it",
+        };
+        wrong.push(SubjectRow::new(format!("sequence {}", first.sequence), false, expected, observed));
+    }
+    if wrong.is_empty() && !before.is_empty() {
+        let count = before.len();
+        return vec![SubjectRow::new("sequences", true, format!("{count}, each {expected}"), format!("{count} equal"))];
+    }
+    wrong
+}
+
+/// Removes dumps of ours beyond the newest `keep` ones, never those of this run. Returns what was removed.
+pub fn prune(folder: &std::path::Path, keep: usize, run: &str) -> std::io::Result<Vec<String>> {
+    let ours = |name: &str| {
+        let dump = name.strip_suffix(".dump");
+        dump.is_some_and(|name| {
+            name.starts_with("pre_rollback_") || (name.starts_with("staging_migration_") && name.contains("_migration"))
+        })
+    };
+    let mut dumps = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let file = entry.metadata()?;
+        if file.is_file() && ours(&name) {
+            dumps.push((file.modified()?, name));
+        }
+    }
+    dumps.sort();
+    let many = dumps.len().saturating_sub(keep);
+    let mut removed = Vec::new();
+    for (_, name) in dumps.into_iter().take(many).filter(|(_, name)| !name.starts_with(&format!("{run}_"))) {
+        std::fs::remove_file(folder.join(&name))?;
+        removed.push(name);
+    }
+    Ok(removed)
+}
+
 /// `48 MB`, decimal units.
 pub fn human_bytes(bytes: u64) -> String {
     match bytes {
@@ -199,6 +271,40 @@ mod tests {
         let rows = table_rows(&[state("a", 1), state("b", 2), state("c", 3)], &[state("a", 1), state("b", 1), state("d", 4)]);
         let verdicts: Vec<_> = rows.iter().map(|row| (row.subject.as_str(), row.ok)).collect();
         assert_eq!(verdicts, [("a", Some(true)), ("b", Some(false)), ("c", Some(false)), ("d", Some(false))]);
+    }
+
+    #[test]
+    fn a_sequence_may_stand_anywhere_between_the_two_readings_and_nowhere_else() {
+        let at = |next: i128, increment: i64| Position { sequence: "s".into(), next, increment, cycles: false };
+        let told = |before, after, copy| -> Vec<(Option<bool>, String)> {
+            position_rows(&(vec![before], vec![after]), &[copy]).into_iter().map(|row| (row.ok, row.observed)).collect()
+        };
+        assert_eq!(told(at(5, 1), at(9, 1), at(7, 1))[0].0, Some(true));
+        assert_eq!(told(at(-5, -1), at(-9, -1), at(-7, -1))[0].0, Some(true));
+        assert_eq!(told(at(5, 1), at(5, 1), at(4, 1)), [(Some(false), "behind it".into())]);
+        assert_eq!(told(at(5, 1), at(5, 1), at(6, 1)), [(Some(false), "ahead of it".into())]);
+        assert_eq!(position_rows(&(vec![at(1, 1)], vec![at(1, 1)]), &[])[0].observed, "no such sequence");
+    }
+
+    #[test]
+    fn only_old_dumps_of_ours_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = [
+            "staging_migration_20260101_pre_migration.dump",
+            "staging_migration_20260102_post_migration.dump",
+            "pre_rollback_20260103T000000000Z.dump",
+            "staging_migration_20260104_pre_migration.dump",
+            "nightly.dump",
+            "staging_migration_20260101_pre_migration.dump.gpg",
+        ];
+        for (day, name) in names.iter().enumerate() {
+            let file = std::fs::File::create(folder.path().join(name)).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(86_400 * (day as u64 + 1))).unwrap();
+        }
+        // The oldest is of this run and stays.
+        assert_eq!(prune(folder.path(), 1, "staging_migration_20260101").unwrap(), [names[1], names[2]]);
+        assert_eq!(prune(folder.path(), 1, "staging_migration_20260105").unwrap(), [names[0]]);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
     }
 
     #[test]

@@ -175,7 +175,7 @@ async fn a_backup_that_lacks_rows_or_policies_is_a_finding() {
     assert_eq!(given.outcome("backup-restores"), "pass");
     let found = given.found("backup-matches-source");
     let subjects: Vec<_> = found.iter().map(|(subject, _)| subject.as_str()).collect();
-    assert_eq!(subjects, ["catalog", "public.notes", "public.tenants"], "{found:?}");
+    assert_eq!(subjects, ["catalog", "public.notes", "public.tenants", "sequence public.notes_id_seq"], "{found:?}");
     assert!(found[0].1.contains("policy public.notes.own missing in the copy"), "{found:?}");
 }
 

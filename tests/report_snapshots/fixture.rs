@@ -203,6 +203,7 @@ pub fn environment() -> Product {
         indexes: 18,
         backup: Some(BackupFacts {
             file: "backups/staging_pre_migration_20260108.dump".into(),
+            contents_sha256: String::new(),
             sha256: "e3".repeat(32),
             bytes: 12_400_000,
             toc_entries: 61,

@@ -36,6 +36,7 @@ async fn before(db: &TestDb) -> (TaskId, Product) {
     let tables = table_states(&db.admin().await, &[]).await.unwrap();
     let backup = BackupFacts {
         file: "backups/pre.dump".into(),
+        contents_sha256: String::new(),
         sha256: String::new(),
         bytes: 1,
         toc_entries: 1,

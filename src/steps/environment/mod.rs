@@ -50,7 +50,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     let backed = back_up(cx, "pre_migration", &BACKUP, report).await?;
     // Without a backup there is no exported snapshot; the state is then the one of now.
     let (catalog, tables) = match &backed {
-        Some(backed) => (backed.catalog.clone(), backed.facts.tables.clone()),
+        Some(backed) => (backed.source.catalog.clone(), backed.facts.tables.clone()),
         None => (Catalog::read(&session, &cx.config.backup.exclude_schemas).await?, Vec::new()),
     };
     let backup = backed.as_ref().map(|backed| backed.facts.clone());

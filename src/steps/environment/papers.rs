@@ -88,6 +88,12 @@ fn validation(
                 )
             }),
         ),
+        (
+            "Digest of the backup's contents",
+            backup.map_or("none".to_owned(), |b| {
+                format!("{} (catalog and rows; equal for every dump of an equal database)", b.contents_sha256)
+            }),
+        ),
         ("Restore", backup.and_then(|b| b.restore_us).map_or("not restored".to_owned(), |us| format!("restored in {}", seconds(us)))),
     ];
     let mut out = format!("# Environment validation, {}\n\n", cell(cx.task.id.as_str()));

@@ -1,0 +1,10 @@
+-- code: rollback-keeps-column-order
+-- title: Columns stand in the order they had at the target version
+-- step: rollback
+-- severity: low
+-- kind: probe
+-- why: SELECT * and an INSERT without column names depend on the order; a column dropped and added again stands last
+-- fix: rename the column away instead of dropping it; or name the columns wherever the application reads and writes
+--
+-- Tables of the scratch copy that have the same columns at the target version and after the way back: their order. One right row for all
+-- that kept it, one wrong row for each that did not.
