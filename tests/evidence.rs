@@ -3,7 +3,11 @@
 
 #[path = "support/both.rs"]
 mod both;
+#[path = "evidence/heads.rs"]
+mod heads;
 #[path = "evidence/redaction.rs"]
 mod redaction;
+#[path = "evidence/tree.rs"]
+mod tree;
 #[path = "evidence/world.rs"]
 mod world;

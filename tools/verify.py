@@ -1105,13 +1105,15 @@ def open_held(path):
 class Options:
     """What the verifier brings along. Nothing of it comes from what is verified."""
 
-    def __init__(self, signers=None, revoked=(), anchors=(), expect=None, expect_size=None, expect_root=None, at=None, run=None):
+    def __init__(self, signers=None, revoked=(), anchors=(), expect=None, expect_size=None, expect_root=None, at=None, run=None,
+                 against=None):
         self.signers = signers  # list of Signer; None: INTEGRITY-ONLY at most
         self.revoked = revoked  # keys that are no longer accepted
         self.anchors = anchors  # (ledger_id, size, root) that somebody else held
         self.expect = expect  # (ledger_id, run or None) that this must be
         self.expect_size, self.expect_root = expect_size, expect_root
         self.at = at or datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        self.against = against  # (ledger_id, leaves) of another copy of the ledger
         self.run = run  # of a ledger: the run whose decision is judged
 
 
@@ -1314,6 +1316,13 @@ class Verification:
         if size is not None or root is not None:
             size = self.tree.size if size is None else size
             self.check_on_this_history("your expectation", (self.id, size, self.tree.root_at(size) if root is None else root))
+        if self.options.against is not None:
+            ledger_id, leaves = self.options.against
+            if ledger_id != self.id:
+                raise Fault("WRONG-LEDGER", "what this is compared with is another ledger")
+            for seq, (here, there) in enumerate(zip(self.tree.levels[0], leaves)):
+                if here != there:
+                    raise Fault(f"FORKED({seq})", f"the other copy has another entry {seq}: two histories of one ledger")
 
     # -- parts: every file is explained by an entry, and every payload is what its entry commits to
 
@@ -1593,6 +1602,19 @@ class Verification:
         }
 
 
+class Chain(Verification):
+    """A package or ledger as far as its entries: what a comparison needs."""
+
+    STAGES = ("archive", "entries")
+
+
+def leaves_of(path):
+    found = Chain(path, Options())
+    if found.fault:
+        raise Unreadable(f"{path} cannot be compared with: {found.fault}")
+    return found.id, found.tree.levels[0]
+
+
 class Signoff:
     def __init__(self, seq, statement, key):
         self.seq, self.principal, self.key, self.size = seq, statement.principal, key, statement.size
@@ -1648,6 +1670,7 @@ def arguments(argv):
     parser.add_argument("--expect", metavar="ID[/RUN]", help="the ledger, and the run, that this must be")
     parser.add_argument("--expect-root", metavar="HEX", help="the root that the entries must have")
     parser.add_argument("--expect-size", metavar="N", type=int, help="the number of entries that --expect-root is over")
+    parser.add_argument("--against", metavar="OTHER", help="another copy, or a package of it: the two must be one history")
     parser.add_argument("--at", metavar="TIME", help="when keys and decisions are judged, YYYY-MM-DDTHH:MM:SSZ [default: now]")
     parser.add_argument("--run", metavar="RUN", help="of a ledger: the run whose decision is judged [default: the newest]")
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
@@ -1684,7 +1707,8 @@ def options_of(args):
         signers=parse_signers(read(args.allowed_signers)) if args.allowed_signers else None,
         revoked=parse_revoked(read(args.revoked_keys)) if args.revoked_keys else (),
         anchors=anchors, expect=expect, expect_size=args.expect_size,
-        expect_root=bytes.fromhex(args.expect_root) if args.expect_root else None, at=args.at, run=args.run)
+        expect_root=bytes.fromhex(args.expect_root) if args.expect_root else None, at=args.at, run=args.run,
+        against=leaves_of(args.against) if args.against else None)
 
 
 def main(argv):

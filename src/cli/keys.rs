@@ -178,10 +178,8 @@ fn revoke(globals: &Globals, change: &Change) -> Result<Exit, CliError> {
 }
 
 fn public_key(file: &Path) -> Result<PublicKey, CliError> {
-    let text = std::fs::read_to_string(file).map_err(|error| CliError::setup(format!("cannot read {}", file.display())).cause(error))?;
-    let mut words = text.split_whitespace();
-    let found = (words.next() == Some("ssh-ed25519")).then(|| words.next().and_then(PublicKey::from_base64)).flatten();
-    found.ok_or_else(|| {
+    std::fs::metadata(file).map_err(|error| CliError::setup(format!("cannot read {}", file.display())).cause(error))?;
+    super::signing::read_public(file).ok_or_else(|| {
         CliError::new(Exit::Usage, format!("{} is not an ssh-ed25519 public key", file.display()))
             .hint("only ed25519 keys are accepted: ssh-keygen -t ed25519, then name the .pub file")
     })

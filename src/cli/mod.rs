@@ -7,6 +7,7 @@ pub mod exit;
 pub mod globals;
 #[cfg(feature = "pg")]
 pub mod progress;
+pub mod seen;
 #[cfg(feature = "pg")]
 pub mod session;
 pub mod signing;
@@ -60,6 +61,8 @@ commands! {
     Package(package);
     Verify(verify);
     Redact(redact);
+    Checkpoint(checkpoint);
+    Prove(prove);
     #[cfg(feature = "pg")]
     Rollback(rollback);
     Checks(checks);

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::globals::actor;
 use super::{CliError, Exit, Globals, MessageFormat};
-use crate::publish::package::package;
+use crate::package::View;
+use crate::publish::package::view;
 
 /// Write the evidence package of a run: FILE.zip, FILE.zip.sha256 and, with a key, FILE.zip.sig
 ///
@@ -17,12 +18,15 @@ pub struct Args {
     /// Where the package goes [default: evidence]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// The OpenSSH private key (ed25519) that signs checkpoint and package
+    /// The OpenSSH private key (ed25519) that signs checkpoint and package, or the .pub file of one that ssh-agent holds
     #[arg(long, value_name = "FILE", env = "LEDGER_KEY")]
     key: Option<PathBuf>,
     /// A file with the key's passphrase, where the key has one
     #[arg(long, value_name = "FILE", env = "LEDGER_PASSPHRASE_FILE")]
     passphrase_file: Option<PathBuf>,
+    /// Leave these parts out, for readers who may not see them; the package says which, and shares head and signatures with the whole one
+    #[arg(long, value_name = "SEQ/PART", num_args = 1.., requires = "out")]
+    withhold: Vec<String>,
     /// Who acts, if the report is not published yet
     #[arg(long = "as", value_name = "WHO")]
     actor: Option<String>,
@@ -41,7 +45,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         Some(dir) => dir.clone(),
         None => globals.project_root()?.join("evidence"),
     };
-    let packaged = package(&mut store, &id, &actor(args.actor.as_deref()), key.as_ref(), &out, args.force)?;
+    let withheld = withheld(&store, &args.withhold)?;
+    let packaged = view(&mut store, &id, &actor(args.actor.as_deref()), key.as_deref(), &withheld, &out, args.force)?;
     let written = &packaged.written;
     match ui.format {
         MessageFormat::Json => ui.json(&serde_json::json!({
@@ -62,4 +67,23 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         }
     }
     Ok(Exit::Good)
+}
+
+/// What is left out. A part that is not there, or that every view shows, is a mistake that would go unnoticed.
+fn withheld(store: &crate::chain::Store, named: &[String]) -> Result<View, CliError> {
+    let mut view = View::full();
+    for name in named {
+        let usage = |what: String| CliError::new(Exit::Usage, what).hint("SEQ/PART, such as 27/output.log; ledger show SEQ lists the parts");
+        let found = name.split_once('/').and_then(|(seq, part)| Some((seq.parse::<u64>().ok()?, part.to_owned())));
+        let (seq, part) = found.ok_or_else(|| usage(format!("`{name}` names no part")))?;
+        let entry = store.entry(seq)?;
+        match entry.header.parts.iter().find(|p| p.name == part).map(|p| p.package_path(seq)) {
+            None => return Err(usage(format!("entry {seq} has no part {part}"))),
+            Some(path) if !path.starts_with("evidence/") && !path.starts_with("queries/") => {
+                return Err(usage(format!("{path} is in every view: signatures and reports are checked against it")));
+            }
+            Some(_) => view.withhold.insert((seq, part)),
+        };
+    }
+    Ok(view)
 }

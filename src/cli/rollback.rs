@@ -58,7 +58,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
             None => super::run::typed_confirmation(&ui, &format!("The rollback to version {}", args.target_version), &database).await?,
         }
         let actor = super::globals::actor(args.actor.as_deref());
-        let hooks = Asking { ui, database, confirmed: true };
+        let hooks = Asking { ui, database, confirmed: true, seal: None };
         let done = with_engine(&ui, &mut store, &connected, &actor, &hooks, async |mut engine| engine.roll_back(&args.target_version).await).await?;
         if ui.format == MessageFormat::Json {
             ui.json(&serde_json::json!({"schema": "ledger.rollback/1", "run": done.run, "outcome": done.outcome, "seq": done.seq}))?;

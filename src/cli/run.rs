@@ -1,7 +1,7 @@
 //! `ledger run`: the plan's tasks against the database under test.
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::progress::Terminal;
@@ -13,9 +13,10 @@ use crate::domain::plan::Task;
 use crate::domain::{Outcome, RunId, TaskId};
 use crate::pg::ScratchPool;
 use crate::pg::dump::Tools;
-use crate::publish;
+use crate::publish::{self, PublishError, heads};
 use crate::run::engine::{Local, Rendered};
 use crate::run::{Engine, Finished, Hooks, Interrupts, RunError, Selection};
+use crate::sign::Signs;
 use crate::steps::Project;
 
 /// Run the plan's tasks against the database under test
@@ -48,6 +49,12 @@ pub struct Args {
     /// Who acts [default: $LEDGER_ACTOR, else the system's user, marked unverified]
     #[arg(long = "as", value_name = "PRINCIPAL")]
     actor: Option<String>,
+    /// Sign every result and the head after it: an OpenSSH private key (ed25519), or the .pub file of one that ssh-agent holds
+    #[arg(long, value_name = "FILE", env = "LEDGER_KEY")]
+    key: Option<PathBuf>,
+    /// A file with the key's passphrase, where the key has one
+    #[arg(long, value_name = "FILE", env = "LEDGER_PASSPHRASE_FILE")]
+    passphrase_file: Option<PathBuf>,
 }
 
 impl Args {
@@ -69,6 +76,7 @@ impl Args {
 /// Connects, runs, sums up.
 pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
     let ui = globals.ui();
+    let seal = args.key.as_deref().map(|key| Seal::ready(globals, key, args.passphrase_file.as_deref())).transpose()?;
     let mut store = globals.open_ledger_for_writing()?;
     ui.note(format!("{:>12} connecting", ui.err("Ledger", Tone::Strong)));
     session::runtime()?.block_on(async {
@@ -88,10 +96,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
             let database = &connected.target.identity().database;
             return Err(CliError::setup(format!("this run changes {database} and nobody is there to confirm it")).hint(format!("add --confirm {database}")));
         }
-        let hooks = Asking { ui, database: connected.target.identity().database.clone(), confirmed: args.confirm.is_some() };
+        let hooks = Asking { ui, database: connected.target.identity().database.clone(), confirmed: args.confirm.is_some(), seal };
         let clock = Instant::now();
         let actor = super::globals::actor(args.actor.as_deref());
         let finished = carry_out(&ui, &mut store, &connected, &selection, &actor, &hooks).await?;
+        super::seen::remember_store(&ui, &store);
         Ok(summary(&ui, &connected, &finished, &selection, clock.elapsed().as_secs_f64(), store.len()?))
     })
 }
@@ -203,11 +212,54 @@ pub(super) struct Asking {
     pub ui: Ui,
     pub database: String,
     pub confirmed: bool,
+    /// Signs results and heads, where the person gave a key.
+    pub seal: Option<Seal>,
+}
+
+/// A key for what is signed while a run goes on, and what it is trusted for.
+pub(super) struct Seal {
+    key: Box<dyn Signs>,
+    results: bool,
+    heads: bool,
+}
+
+impl Seal {
+    /// Reads the key and refuses one that nobody would accept: said before anything is run.
+    pub fn ready(globals: &Globals, key: &Path, passphrase_file: Option<&Path>) -> Result<Self, CliError> {
+        let key = super::signing::load(key, passphrase_file)?;
+        let (results, heads) = heads::roles(&super::signing::trusted(globals, None)?, &key.public(), &super::signing::now());
+        if !results && !heads {
+            let what = format!("allowed_signers lets {} sign neither under task@ledger nor under checkpoint@ledger", key.public().fingerprint());
+            return Err(CliError::setup(what).hint("ledger keys list shows who may; without --key the run is recorded unsigned"));
+        }
+        Ok(Self { key, results, heads })
+    }
+
+    fn apply(&self, store: &mut Store, seq: u64) -> Result<(), PublishError> {
+        if self.results {
+            heads::sign_result(store, seq, self.key.as_ref())?;
+        }
+        if self.heads {
+            heads::sign_checkpoint(store, seq + 1, self.key.as_ref())?;
+        }
+        Ok(())
+    }
 }
 
 impl Hooks for Asking {
     fn render(&self, store: &Store, run: &RunId) -> Rendered {
         rendered(store, run)
+    }
+
+    fn recorded(&self, store: &mut Store, seq: u64) -> Result<(), RunError> {
+        let Some(seal) = &self.seal else { return Ok(()) };
+        seal.apply(store, seq).map_err(|error| match error {
+            PublishError::Chain(error) => RunError::Ledger(error),
+            other => RunError::Setup {
+                what: format!("entry {seq} is recorded and could not be signed: {other}"),
+                hint: "mend that, then ledger run --resume --key FILE; ledger checkpoint --key FILE signs the head".into(),
+            },
+        })
     }
 
     fn confirm<'a>(&'a self, task: &'a Task) -> Local<'a, Result<bool, RunError>> {

@@ -123,3 +123,36 @@ pub fn print_error(error: &CliError, format: MessageFormat) {
         }
     };
 }
+
+/// Asks for a secret at the terminal without showing it. `None` without a terminal, and when the person would rather not.
+pub fn secret(prompt: &str) -> Option<String> {
+    use std::io::Read;
+
+    use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+    if !std::io::stdin().is_terminal() {
+        return None;
+    }
+    let mut tty = std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty").ok()?;
+    let before = tcgetattr(&tty).ok()?;
+    let mut quiet = before.clone();
+    // Ctrl-C comes as a byte, so that the terminal is never left without its echo.
+    quiet.local_flags.remove(LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG);
+    write!(tty, "{prompt}").and_then(|()| tty.flush()).ok()?;
+    tcsetattr(&tty, SetArg::TCSAFLUSH, &quiet).ok()?;
+    let mut typed = Vec::new();
+    let mut byte = [0];
+    let entered = loop {
+        match tty.read(&mut byte) {
+            Ok(1) => match byte[0] {
+                b'\n' | b'\r' => break true,
+                0x03 | 0x04 => break false,
+                0x08 | 0x7f => drop(typed.pop()),
+                other => typed.push(other),
+            },
+            _ => break false,
+        }
+    };
+    let restored = tcsetattr(&tty, SetArg::TCSAFLUSH, &before).is_ok();
+    let _ = writeln!(tty);
+    (entered && restored).then(|| String::from_utf8(typed).ok()).flatten()
+}

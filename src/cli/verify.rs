@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::ui::{Tone, inert};
-use super::{CliError, Exit, Globals, MessageFormat};
+use super::{CliError, Exit, Globals, MessageFormat, seen};
 use crate::chain::{Checkpoint, Hash, LedgerId};
-use crate::package::verify::{Options, StageResult, Verification, verify};
+use crate::package::verify::{Options, StageResult, Verification, leaves, verify};
 use crate::package::Problem;
 use crate::sign::{AllowedSigners, PublicKey};
 
@@ -17,8 +17,8 @@ use crate::sign::{AllowedSigners, PublicKey};
 /// Without --allowed-signers of your own the most that can be said is INTEGRITY-ONLY.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A package (.zip), an unpacked package, or a ledger [default: the project's evidence/ledger.db]
-    #[arg(value_name = "LEDGER|PACKAGE")]
+    /// A package (.zip), an unpacked package, a ledger, or the proof of one entry [default: the project's evidence/ledger.db]
+    #[arg(value_name = "LEDGER|PACKAGE|PROOF")]
     path: Option<PathBuf>,
     /// Your own copy of who may sign what: the only trust root [default for the project's own ledger: allowed_signers beside ledger.toml]
     #[arg(long, value_name = "FILE")]
@@ -38,6 +38,12 @@ pub struct Args {
     /// The number of entries that --expect-root is over
     #[arg(long, value_name = "N")]
     expect_size: Option<u64>,
+    /// Another copy, or a package of it: the two must be one history
+    #[arg(long, value_name = "OTHER")]
+    against: Option<PathBuf>,
+    /// Neither look up nor remember what you have seen of this ledger before
+    #[arg(long)]
+    no_state: bool,
     /// When keys and decisions are judged, YYYY-MM-DDTHH:MM:SSZ [default: now]
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
@@ -52,13 +58,24 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         Some(path) => path.clone(),
         None => globals.ledger_path()?,
     };
-    let options = options(args, globals)?;
-    let found = match verify(&path, &options) {
+    let mut options = options(args, globals)?;
+    let looked = match args.no_state {
+        true => verify(&path, &options),
+        false => with_memory(&path, &mut options),
+    };
+    let found = match looked {
         Ok(found) => found,
         Err(Problem::Ledger(error)) => return Err(error.into()),
         Err(error) => return Err(CliError::setup(format!("cannot verify {}", path.display())).cause(error)),
     };
     let ui = globals.ui();
+    if !args.no_state
+        && found.what != "proof"
+        && found.fault().is_none()
+        && let (Some(id), Some(root)) = (found.ledger_id, found.root)
+    {
+        seen::remember(&ui, id, found.size, root);
+    }
     match ui.format {
         MessageFormat::Json => ui.json(&as_json(&path, &found))?,
         MessageFormat::Human => {
@@ -68,6 +85,16 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         }
     }
     Ok(if found.fault().is_some() { Exit::Integrity } else { Exit::Good })
+}
+
+/// Verifies, and once more where this user has seen the ledger before: whose it is stands in the entries, so they come first.
+fn with_memory(path: &Path, options: &mut Options) -> Result<Verification, Problem> {
+    let id = match options.expect {
+        Some((id, _)) => Some(id),
+        None => crate::package::verify::ledger_id(path),
+    };
+    options.known = id.and_then(seen::of);
+    verify(path, options)
 }
 
 fn options(args: &Args, globals: &Globals) -> Result<Options, CliError> {
@@ -90,6 +117,14 @@ fn options(args: &Args, globals: &Globals) -> Result<Options, CliError> {
         let text = String::from_utf8(read(file)?).ok();
         let anchor = text.as_deref().and_then(Checkpoint::parse);
         options.anchors.push(anchor.ok_or_else(|| CliError::new(Exit::Usage, format!("{} is not a checkpoint", file.display())))?);
+    }
+    if let Some(other) = &args.against {
+        let read = leaves(other).map_err(|error| {
+            CliError::new(Exit::Integrity, format!("{} cannot be compared with", other.display()))
+                .cause(error)
+                .hint(format!("ledger verify {} says what does not hold", other.display()))
+        })?;
+        options.against = Some(read);
     }
     if let Some(expect) = &args.expect {
         let (id, run) = expect.split_once('/').map_or((expect.as_str(), None), |(id, run)| (id, Some(run.to_owned())));

@@ -1,7 +1,7 @@
 //! The stage of signatures: every statement, every signature beside the chain, and the package's own.
 
 use super::contents::Placed;
-use super::verify::Verifier;
+use super::verify::{Options, Verifier};
 use super::{Problem, malformed_archive};
 use crate::chain::{Checkpoint, EntryType, Fault, Signed, hash};
 use crate::sign::signers::Standing;
@@ -189,37 +189,35 @@ impl Verifier<'_, '_> {
 
     /// What the verifier's own file says: the principal, or a fault; `None` when no file was given.
     fn trust(&mut self, file: &str, key: &PublicKey, namespace: Namespace) -> Result<Option<String>, Problem> {
-        let mut fact =
-            SignatureFact { file: file.to_owned(), namespace: namespace.as_str(), fingerprint: key.fingerprint(), principal: None };
-        let Some(signers) = &self.options.signers else {
-            self.facts.push(fact);
-            return Ok(None);
-        };
-        if self.options.revoked.contains(key) {
-            return fault(format!("KEY-REVOKED({file})"), format!("the key {} is on your list of revoked keys", key.fingerprint()));
-        }
-        let principal = match signers.standing(key, namespace, &self.at) {
-            Standing::Holds(signer) => signer.principal.clone(),
-            Standing::WrongRole(signer) => {
-                return fault(
-                    format!("WRONG-ROLE({})", signer.principal),
-                    format!("{file}: this key may not sign under {}", namespace.as_str()),
-                );
-            }
-            Standing::Expired(signer) => {
-                return fault(format!("KEY-EXPIRED({file})"), format!("the key of {} is not valid at {}", signer.principal, self.at));
-            }
-            Standing::Unknown => {
-                return fault(format!("UNTRUSTED-KEY({file})"), format!("your allowed_signers does not know {}", key.fingerprint()));
-            }
-        };
-        fact.principal = Some(principal.clone());
-        self.facts.push(fact);
-        Ok(Some(principal))
+        let principal = standing(self.options, file, key, namespace, &self.at)?;
+        let fingerprint = key.fingerprint();
+        self.facts.push(SignatureFact { file: file.to_owned(), namespace: namespace.as_str(), fingerprint, principal: principal.clone() });
+        Ok(principal)
     }
 
     fn worked(&mut self, principal: Option<String>, key: PublicKey) {
         self.workers.principals.extend(principal);
         self.workers.keys.insert(key);
+    }
+}
+
+/// Who the verifier's own file says holds a key, at a time, for a role: the principal, or the fault; `None` when no file was given.
+pub(super) fn standing(options: &Options, file: &str, key: &PublicKey, namespace: Namespace, at: &str) -> Result<Option<String>, Fault> {
+    let Some(signers) = &options.signers else { return Ok(None) };
+    if options.revoked.contains(key) {
+        return Err(Fault::new(format!("KEY-REVOKED({file})"), format!("the key {} is on your list of revoked keys", key.fingerprint())));
+    }
+    match signers.standing(key, namespace, at) {
+        Standing::Holds(signer) => Ok(Some(signer.principal.clone())),
+        Standing::WrongRole(signer) => Err(Fault::new(
+            format!("WRONG-ROLE({})", signer.principal),
+            format!("{file}: this key may not sign under {}", namespace.as_str()),
+        )),
+        Standing::Expired(signer) => {
+            Err(Fault::new(format!("KEY-EXPIRED({file})"), format!("the key of {} is not valid at {at}", signer.principal)))
+        }
+        Standing::Unknown => {
+            Err(Fault::new(format!("UNTRUSTED-KEY({file})"), format!("your allowed_signers does not know {}", key.fingerprint())))
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::{Problem, manifest};
 use crate::chain::header::RawHeader;
 use crate::chain::verify::Stored;
 use crate::chain::{EntryType, Hash, Store};
-use crate::sign::{Namespace, SigningKey, sshsig};
+use crate::sign::{Namespace, Signs, sshsig};
 
 /// A package on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,10 +91,10 @@ pub fn write(store: &Store, run: &str, view: &View, folder: &Path, force: bool) 
 }
 
 /// Signs a package: `<zip>.sig` over its `.sha256` file, under `package@ledger`.
-pub fn sign(written: &Written, key: &SigningKey) -> Result<PathBuf, Problem> {
+pub fn sign(written: &Written, key: &dyn Signs) -> Result<PathBuf, Problem> {
     let message = std::fs::read(&written.sha256_file).map_err(|e| Problem::io(&written.sha256_file, &e))?;
     let path = PathBuf::from(format!("{}.sig", written.zip.display()));
-    replace(&path, sshsig::sign(key, Namespace::Package, &message).as_bytes())?;
+    replace(&path, sshsig::sign_with(key, Namespace::Package, &message)?.as_bytes())?;
     Ok(path)
 }
 

@@ -9,6 +9,7 @@
 
 pub mod decision;
 pub mod files;
+pub mod heads;
 pub mod package;
 pub mod redaction;
 pub mod statements;

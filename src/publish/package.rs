@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::heads::sign_checkpoint;
 use super::{PublishError, Result, publish};
-use crate::chain::{SignatureRow, Signed, Store};
+use crate::chain::Store;
 use crate::domain::RunId;
 use crate::package::{self, Problem, View, Written, scan};
-use crate::sign::{Namespace, SigningKey, sshsig};
+use crate::sign::Signs;
 
 /// What packaging made.
 #[derive(Clone, Debug)]
@@ -25,12 +26,17 @@ pub struct Packaged {
 }
 
 /// Packs the run into `<out>/<run>.zip` and unpacks it into `<out>/<run>/`. With a key, the checkpoint at N and the package are signed.
-pub fn package(store: &mut Store, id: &RunId, actor: &str, key: Option<&SigningKey>, out: &Path, force: bool) -> Result<Packaged> {
+pub fn package(store: &mut Store, id: &RunId, actor: &str, key: Option<&dyn Signs>, out: &Path, force: bool) -> Result<Packaged> {
+    view(store, id, actor, key, &View::full(), out, force)
+}
+
+/// The same with what a view leaves out. All views of one state share its head and the signatures inside; each has a signature of its own.
+pub fn view(store: &mut Store, id: &RunId, actor: &str, key: Option<&dyn Signs>, view: &View, out: &Path, force: bool) -> Result<Packaged> {
     let (published, rendered) = publish(store, id, actor)?;
     if let Some(key) = key {
         sign_checkpoint(store, rendered.size, key)?;
     }
-    let written = package::write(store, id.as_str(), &View::full(), out, force)?;
+    let written = package::write(store, id.as_str(), view, out, force)?;
     let signature = match key {
         Some(key) => Some(package::sign(&written, key)?),
         None => package::kept_signature(&written)?,
@@ -38,13 +44,6 @@ pub fn package(store: &mut Store, id: &RunId, actor: &str, key: Option<&SigningK
     let folder = out.join(id.as_str());
     unpack(&written.zip, &folder, force)?;
     Ok(Packaged { written, published, signature, folder })
-}
-
-/// Signs the checkpoint of a size; the same key's earlier signature stays.
-pub fn sign_checkpoint(store: &mut Store, size: u64, key: &SigningKey) -> Result<()> {
-    let text = store.checkpoint_text(size)?;
-    let bytes = sshsig::sign(key, Namespace::Checkpoint, text.as_bytes()).into_bytes();
-    Ok(store.add_signature(&SignatureRow { over: Signed::Checkpoint(size), key: key.public().id(), bytes })?)
 }
 
 /// Makes the folder hold exactly the archive's files. What else lies there is somebody's: it is named, and removed only with `force`.

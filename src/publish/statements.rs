@@ -8,12 +8,12 @@ use crate::domain::RunId;
 use crate::domain::verdict::Verdict;
 use crate::record::Run;
 use crate::sign::signers::Standing;
-use crate::sign::{AllowedSigners, Namespace, PublicKey, SigningKey, Statement, sshsig};
+use crate::sign::{AllowedSigners, Namespace, PublicKey, Signs, Statement, sshsig};
 
 /// Who signs, with what.
 pub struct By<'a> {
     pub principal: &'a str,
-    pub key: &'a SigningKey,
+    pub key: &'a dyn Signs,
 }
 
 impl By<'_> {
@@ -192,7 +192,7 @@ pub(super) fn over(store: &Store, kind: &str, run: Option<&str>, by: &By<'_>, re
 
 pub(super) fn signed(kind: EntryType, namespace: Namespace, statement: &Statement, by: &By<'_>) -> Result<Draft> {
     let bytes = statement.to_bytes()?;
-    let signature = sshsig::sign(by.key, namespace, &bytes);
+    let signature = sshsig::sign_with(by.key, namespace, &bytes)?;
     let mut draft = Draft::new(kind, by.principal);
     draft.parts = vec![
         PartDraft::bytes("statement.json", "application/json", bytes),

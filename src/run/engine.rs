@@ -38,6 +38,11 @@ pub trait Hooks {
     /// Asked before a task that changes the target starts. `Ok(false)`: it must not. Dropped when the person would rather stop.
     fn confirm<'a>(&'a self, task: &'a Task) -> Local<'a, Result<bool, RunError>>;
 
+    /// Called when a task's result, entry `seq`, is on the ledger: where results and heads are signed.
+    fn recorded(&self, _store: &mut Store, _seq: u64) -> Result<(), RunError> {
+        Ok(())
+    }
+
     /// Called between two tasks, after the result of `task` is on the ledger.
     fn after_task<'a>(&'a self, task: &'a TaskId) -> Local<'a, Result<(), RunError>>;
 }
@@ -258,6 +263,7 @@ impl Engine<'_> {
         let log_name = task.log_name();
         self.mirror_log(&log_name, &log.text());
         let seq = self.store.append(write::result(self.actor, run, task, &result))?.seq;
+        self.hooks.recorded(self.store, seq)?;
         self.announce(task, place, &outcome, &report, clock.elapsed().as_secs_f64(), seq);
         Ok(Ended { outcome, seq, interrupted: was_interrupted })
     }

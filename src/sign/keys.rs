@@ -13,7 +13,8 @@ use ssh_key::{LineEnding, PrivateKey};
 
 use super::SignError;
 
-const ALGORITHM: &str = "ssh-ed25519";
+const NOT_A_KEY: &str = "not an OpenSSH private key of a kind that is accepted; make one with ssh-keygen -t ed25519";
+pub(super) const ALGORITHM: &str = "ssh-ed25519";
 
 /// An Ed25519 public key, the 32 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +70,15 @@ pub(super) fn put(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// What can sign: a key in memory, or one that an agent holds.
+pub trait Signs {
+    /// The public half.
+    fn public(&self) -> PublicKey;
+
+    /// The Ed25519 signature over these bytes.
+    fn sign_raw(&self, data: &[u8]) -> Result<[u8; 64], SignError>;
+}
+
 /// A private key in memory, ready to sign.
 pub struct SigningKey {
     key: ed25519_dalek::SigningKey,
@@ -93,8 +103,7 @@ impl SigningKey {
             return Err(refuse("too long for a key".into()));
         }
         let text = std::fs::read(path).map_err(|e| refuse(e.to_string()))?;
-        let mut key = PrivateKey::from_openssh(&text)
-            .map_err(|_| refuse("not an OpenSSH private key of a kind that is accepted; make one with ssh-keygen -t ed25519".into()))?;
+        let mut key = PrivateKey::from_openssh(&text).map_err(|_| refuse(NOT_A_KEY.into()))?;
         if key.is_encrypted() {
             let secret = passphrase(path).ok_or_else(|| SignError::NeedsPassphrase(path.to_owned()))?;
             key = key.decrypt(secret).map_err(|_| refuse("wrong passphrase".into()))?;
@@ -103,6 +112,14 @@ impl SigningKey {
             Some(pair) => Ok(Self::from_seed(pair.private.to_bytes())),
             None => Err(refuse(format!("a key of algorithm {}; only ssh-ed25519 is accepted", key.algorithm()))),
         }
+    }
+
+    /// The public half of an OpenSSH private key file, which says it without its passphrase, and whether the key is encrypted.
+    pub fn peek(path: &Path) -> Result<(Option<PublicKey>, bool), SignError> {
+        let refuse = |why: String| SignError::Key { path: path.to_owned(), why };
+        let text = std::fs::read(path).map_err(|e| refuse(e.to_string()))?;
+        let key = PrivateKey::from_openssh(&text).map_err(|_| refuse(NOT_A_KEY.into()))?;
+        Ok((key.public_key().key_data().ed25519().map(|public| PublicKey(public.0)), key.is_encrypted()))
     }
 
     /// A key from its 32-byte seed.
@@ -115,9 +132,19 @@ impl SigningKey {
         PublicKey(self.key.verifying_key().to_bytes())
     }
 
-    pub(super) fn sign_raw(&self, message: &[u8]) -> [u8; 64] {
+    pub(super) fn sign_bytes(&self, message: &[u8]) -> [u8; 64] {
         use ed25519_dalek::Signer;
         self.key.sign(message).to_bytes()
+    }
+}
+
+impl Signs for SigningKey {
+    fn public(&self) -> PublicKey {
+        Self::public(self)
+    }
+
+    fn sign_raw(&self, data: &[u8]) -> Result<[u8; 64], SignError> {
+        Ok(self.sign_bytes(data))
     }
 }
 

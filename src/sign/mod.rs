@@ -5,14 +5,16 @@
 //! ```
 //! Nothing here is laxer than stock `ssh-keygen`; where it is stricter, docs/format.md says so.
 
+pub mod agent;
 pub mod decision;
 pub mod keys;
 pub mod signers;
 pub mod sshsig;
 pub mod statement;
 
+pub use agent::AgentKey;
 pub use decision::{Decision, Signoff, evaluate};
-pub use keys::{PublicKey, SigningKey, generate};
+pub use keys::{PublicKey, SigningKey, Signs, generate};
 pub use signers::{AllowedSigners, Signer};
 pub use statement::Statement;
 
@@ -71,6 +73,8 @@ pub enum SignError {
     Key { path: std::path::PathBuf, why: String },
     #[error("{0} is encrypted and no passphrase was given")]
     NeedsPassphrase(std::path::PathBuf),
+    #[error("ssh-agent: {0}")]
+    Agent(String),
     #[error("not a signature that is accepted: {0}")]
     Form(&'static str),
     #[error("the signature does not match")]

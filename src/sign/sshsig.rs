@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha512};
 
-use super::keys::{PublicKey, SigningKey, put};
+use super::keys::{PublicKey, SigningKey, Signs, put};
 use super::{Namespace, SignError};
 
 const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----\n";
@@ -28,8 +28,16 @@ pub struct SshSig {
 
 /// Signs a message under a namespace; the armoured text.
 pub fn sign(key: &SigningKey, namespace: Namespace, message: &[u8]) -> String {
-    let signature = key.sign_raw(&signed_data(namespace, message));
+    let signature = key.sign_bytes(&signed_data(namespace, message));
     SshSig { key: key.public(), namespace, signature }.armored()
+}
+
+/// The same by whatever can sign. What comes back is checked before it is given on: an agent's answer is somebody else's.
+pub fn sign_with(key: &dyn Signs, namespace: Namespace, message: &[u8]) -> Result<String, SignError> {
+    let signature = key.sign_raw(&signed_data(namespace, message))?;
+    let signed = SshSig { key: key.public(), namespace, signature };
+    signed.check(message)?;
+    Ok(signed.armored())
 }
 
 /// Reads an armoured signature and checks it over a message under a namespace. Gives the key; whether it may sign is allowed_signers' answer.
@@ -126,13 +134,13 @@ fn is_reduced(point: &[u8; 32]) -> bool {
     !(high && point[0] >= 0xed)
 }
 
-fn take<'a>(at: &mut &'a [u8], n: usize) -> Option<&'a [u8]> {
+pub(super) fn take<'a>(at: &mut &'a [u8], n: usize) -> Option<&'a [u8]> {
     let (head, rest) = at.split_at_checked(n)?;
     *at = rest;
     Some(head)
 }
 
-fn string<'a>(at: &mut &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn string<'a>(at: &mut &'a [u8]) -> Option<&'a [u8]> {
     let length = take(at, 4)?;
     take(at, u32::from_be_bytes(length.try_into().ok()?) as usize)
 }

@@ -95,7 +95,7 @@ impl World {
     fn with_plan(plan: &str) -> Self {
         let world = Self { dir: tempfile::tempdir().unwrap(), plan: plan.to_owned() };
         world.write("ledger.toml", plan);
-        world.write("allowed_signers", &allowed_signers());
+        world.write("allowed_signers", allowed_signers());
         std::fs::create_dir(world.path().join("evidence")).unwrap();
         for (who, _, seed) in PEOPLE {
             world.write_key(who, seed);

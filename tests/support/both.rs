@@ -64,6 +64,7 @@ fn question(path: &Path, options: &Options) -> Value {
         "expect": options.expect.as_ref().map(|(id, run)| json!([id.to_hex(), run])),
         "expect_size": options.expect_head.and_then(|(size, _)| size),
         "expect_root": options.expect_head.and_then(|(_, root)| root).map(|root| root.to_hex()),
+        "against": options.against.as_ref().map(|(id, leaves)| json!([id.to_hex(), leaves.iter().map(|leaf| leaf.to_hex()).collect::<Vec<_>>()])),
         "at": options.at,
         "run": options.run,
     })

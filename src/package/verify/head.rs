@@ -1,0 +1,144 @@
+//! The stages of head and anchors: is this the history that it says it is, and the one that others know?
+
+use super::{Checkpoint, EntryType, Manifest, Outline, Placed, Problem, Verifier, contents, fault, place};
+use crate::chain::{Hash, LedgerId};
+
+impl Verifier<'_, '_> {
+    pub(super) fn check_head(&mut self) -> Result<String, Problem> {
+        let size = self.tree.size();
+        let outlines = self.outlines();
+        let note = if self.is_package() {
+            let Some(manifest) = self.held.small("manifest.json")?.as_deref().and_then(Manifest::parse) else {
+                return fault("EDITED(manifest.json)", "manifest.json is missing or not of its one form");
+            };
+            self.run.clone_from(&manifest.run);
+            self.check_manifest(&manifest, &outlines)?;
+            for (name, _) in self.held.files()? {
+                if name.starts_with("ledger/checkpoints/") {
+                    self.check_checkpoint_file(&name)?;
+                }
+            }
+            format!("size {size} and root as the manifest says")
+        } else {
+            let newest = outlines.iter().rev().find(|e| e.kind == EntryType::RunOpened).and_then(|e| e.run.clone());
+            self.run = self.options.run.clone().or(newest).unwrap_or_default();
+            if self.options.run.is_some() && contents::end(&outlines, &self.run) == 0 {
+                return fault("WRONG-LEDGER", format!("this ledger has no run {}", self.run));
+            }
+            format!("size {size}; only an anchor shows that nothing was cut off")
+        };
+        if let Some((id, run)) = &self.options.expect
+            && (*id != self.id
+                || run.as_ref().is_some_and(|run| contents::end(&outlines, run) == 0 || (self.is_package() && *run != self.run)))
+        {
+            return fault("WRONG-LEDGER", "this is not the ledger or run that you expect");
+        }
+        self.placed = if self.is_package() { place(&outlines, &self.run) } else { all_parts(&outlines) };
+        Ok(note)
+    }
+
+    fn check_manifest(&self, manifest: &Manifest, outlines: &[Outline]) -> Result<(), Problem> {
+        let size = self.tree.size();
+        if manifest.ledger_id != self.id {
+            return fault("WRONG-LEDGER", "the manifest is another ledger's");
+        }
+        if manifest.size > size {
+            return fault("TRUNCATED", format!("the manifest speaks of {} entries; {size} are here", manifest.size));
+        }
+        let (n, t) = (contents::cut(outlines, &manifest.run), contents::end(outlines, &manifest.run));
+        if n == 0 {
+            return fault("WRONG-LEDGER", format!("the entries have no run {}", manifest.run));
+        }
+        if (manifest.size, manifest.cut.0) != (t, n) || t != size {
+            return fault(
+                "EDITED(manifest.json)",
+                format!("the run's state is {n} and its last entry {}; the manifest says otherwise", t - 1),
+            );
+        }
+        if self.tree.root_at(t) != Some(manifest.root) || self.tree.root_at(n) != Some(manifest.cut.1) {
+            return fault("REWRITTEN", "the entries have another root than the manifest says");
+        }
+        Ok(())
+    }
+
+    /// A copy of the same ledger may be longer or shorter, but not another one.
+    fn same_history(&self, id: LedgerId, leaves: &[Hash]) -> Result<(), Problem> {
+        if id != self.id {
+            return fault("WRONG-LEDGER", "what this is compared with is another ledger");
+        }
+        let differs = (0u64..).zip(leaves).find(|(seq, leaf)| self.tree.leaf(*seq).is_some_and(|here| here != *leaf));
+        match differs {
+            None => Ok(()),
+            Some((seq, _)) => {
+                fault(format!("FORKED({seq})"), format!("the other copy has another entry {seq}: two histories of one ledger"))
+            }
+        }
+    }
+
+    /// What this user has seen of the ledger before. A package ends with its run, so a shorter one than was seen is no older copy.
+    fn not_rolled_back(&self, size: u64, root: Hash) -> Result<(), Problem> {
+        match self.tree.root_at(size) {
+            Some(here) if here != root => fault("REWRITTEN", format!("you have seen another root of the first {size} entries before")),
+            None if !self.is_package() => {
+                fault("ROLLED-BACK", format!("you have seen {size} entries of this ledger before; {} are here", self.tree.size()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_checkpoint_file(&self, name: &str) -> Result<(), Problem> {
+        let text = self.held.text(name)?;
+        let Some(checkpoint) = Checkpoint::parse(&text).filter(|c| *name == format!("ledger/checkpoints/{}", c.size)) else {
+            return fault(format!("EDITED({name})"), format!("{name} is not a checkpoint of its size"));
+        };
+        self.on_this_history(name, checkpoint.ledger_id, checkpoint.size, checkpoint.root)
+    }
+
+    fn on_this_history(&self, what: &str, id: LedgerId, size: u64, root: Hash) -> Result<(), Problem> {
+        if id != self.id {
+            return fault("WRONG-LEDGER", format!("{what} is another ledger's"));
+        }
+        match self.tree.root_at(size) {
+            None => fault("TRUNCATED", format!("{what} knows {size} entries; {} are here", self.tree.size())),
+            Some(here) if here != root => fault("REWRITTEN", format!("{what} holds another root of the first {size} entries")),
+            Some(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn check_anchors(&mut self) -> Result<String, Problem> {
+        for anchor in &self.options.anchors {
+            self.on_this_history("an anchor", anchor.ledger_id, anchor.size, anchor.root)?;
+        }
+        let mut heads = self.options.anchors.len();
+        if let Some((size, root)) = self.options.expect_head {
+            let size = size.unwrap_or_else(|| self.tree.size());
+            match (self.tree.root_at(size), root) {
+                (None, _) => return fault("TRUNCATED", format!("you expect {size} entries; {} are here", self.tree.size())),
+                (Some(here), Some(root)) if here != root => {
+                    return fault("REWRITTEN", format!("you expect another root of the first {size} entries"));
+                }
+                _ => heads += 1,
+            }
+        }
+        if let Some((id, leaves)) = &self.options.against {
+            self.same_history(*id, leaves)?;
+            heads += 1;
+        }
+        if let Some((size, root)) = self.options.known {
+            self.not_rolled_back(size, root)?;
+        }
+        Ok(match heads {
+            0 => "none given: a chain alone cannot show that nothing was cut off or rewritten as a whole".into(),
+            n => format!("{n} heads that others held are on this history"),
+        })
+    }
+}
+
+/// A ledger's parts: all of them, under the names that they would have in a package of their run.
+fn all_parts(outlines: &[Outline]) -> Vec<Placed> {
+    let each = |entry: &Outline| {
+        let (seq, kind) = (entry.seq, entry.kind);
+        entry.parts.iter().map(move |part| Placed { seq, kind, part: part.clone(), path: part.package_path(seq) }).collect::<Vec<_>>()
+    };
+    outlines.iter().flat_map(each).collect()
+}

@@ -1,0 +1,449 @@
+//! Verification of a package, its unpacked folder, or a ledger, in stages; the first fault's word is the verdict.
+//!
+//! archive → file set → entries → head → anchors → parts → signatures → decision. Nothing is extracted, and memory is bounded by the number of
+//! entries. No stage believes what a later one has not checked: names come from entries, trust from the verifier's own allowed_signers.
+
+mod decision;
+mod head;
+mod parts;
+mod proof;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::contents::{self, Outline, Placed, place};
+use super::held::{Held, Lists, PartState};
+use super::manifest::{Manifest, parse_sums};
+pub use super::signatures::SignatureFact;
+use super::write::{digest_of, outline};
+use super::{Problem, scan};
+use crate::chain::header::RawHeader;
+use crate::chain::merkle::Tree;
+use crate::chain::verify::Walk;
+use crate::chain::{Checkpoint, EntryType, Fault, Hash, LedgerId, Store};
+use crate::sign::decision::Workers;
+use crate::sign::{AllowedSigners, Decision, PublicKey, Signoff};
+
+/// What the verifier brings along. Nothing of it comes from what is verified.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The verifier's own allowed_signers. Without it, the most that can be said is INTEGRITY-ONLY.
+    pub signers: Option<AllowedSigners>,
+    /// Keys that the verifier no longer accepts.
+    pub revoked: Vec<PublicKey>,
+    /// When keys and decisions are judged, `YYYY-MM-DDTHH:MM:SS…Z`; default now.
+    pub at: Option<String>,
+    /// Heads that somebody else held.
+    pub anchors: Vec<Checkpoint>,
+    /// The ledger, and the run, that this must be.
+    pub expect: Option<(LedgerId, Option<String>)>,
+    /// Size and root that must be on this history.
+    pub expect_head: Option<(Option<u64>, Option<Hash>)>,
+    /// The leaves of another copy of the ledger, as [`leaves`] reads them.
+    pub against: Option<(LedgerId, Vec<Hash>)>,
+    /// Size and root of the longest state of this ledger that the user has seen before.
+    pub known: Option<(u64, Hash)>,
+    /// Of a ledger: the run whose decision is judged; default the newest.
+    pub run: Option<String>,
+}
+
+impl Options {
+    /// When keys and decisions are judged.
+    fn time(&self) -> String {
+        self.at.clone().unwrap_or_else(|| chrono::Utc::now().format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string())
+    }
+}
+
+/// How far a stage came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StageResult {
+    /// Holds, with what was looked at.
+    Holds(String),
+    Fault(Fault),
+    NotReached,
+}
+
+/// What verification found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verification {
+    /// `package`, `ledger` or `proof`.
+    pub what: &'static str,
+    /// VERIFIED, INTEGRITY-ONLY, or the first fault's word.
+    pub verdict: String,
+    pub stages: Vec<(&'static str, StageResult)>,
+    pub ledger_id: Option<LedgerId>,
+    pub run: Option<String>,
+    /// Entries that hold, and their root.
+    pub size: u64,
+    pub root: Option<Hash>,
+    /// N of the run.
+    pub cut: Option<u64>,
+    /// APPROVED, DENIED, MISSING(role), STALE, EXPIRED, SOD-VIOLATION(reason); `None` without trusted signers or before that stage.
+    pub decision: Option<String>,
+    /// The verdict that the run's own newest publication or closing recorded.
+    pub recorded_verdict: Option<String>,
+    pub signatures: Vec<SignatureFact>,
+    /// Parts that are lawfully absent: path, and REDACTED or WITHHELD.
+    pub absent: Vec<(String, &'static str)>,
+    /// What is no fault but should be known: CLOCK(seq), SIGNERS-DIFFER.
+    pub findings: Vec<String>,
+}
+
+impl Verification {
+    /// Nothing was looked at yet.
+    fn unlooked(what: &'static str, stages: &[&'static str]) -> Self {
+        Self {
+            what,
+            verdict: String::new(),
+            stages: stages.iter().map(|name| (*name, StageResult::NotReached)).collect(),
+            ledger_id: None,
+            run: None,
+            size: 0,
+            root: None,
+            cut: None,
+            decision: None,
+            recorded_verdict: None,
+            signatures: Vec::new(),
+            absent: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// The first fault, if any.
+    pub fn fault(&self) -> Option<&Fault> {
+        self.stages.iter().find_map(|(_, result)| if let StageResult::Fault(fault) = result { Some(fault) } else { None })
+    }
+}
+
+/// An entry as later stages need it.
+pub(super) struct EntryFacts {
+    pub outline: Outline,
+    pub published: Option<(u64, Hash)>,
+    ts: String,
+    actor: String,
+    task: Option<String>,
+    attempt: Option<u32>,
+    verdict: Option<String>,
+}
+
+/// The two files beside an archive.
+#[derive(Clone)]
+pub(super) struct Sidecar {
+    pub name: String,
+    pub sha256: Vec<u8>,
+    pub sig: Option<Vec<u8>>,
+}
+
+/// The state that stages hand on.
+pub(super) struct Verifier<'a, 'o> {
+    pub options: &'o Options,
+    pub held: Held<'a>,
+    pub sidecar: Option<Sidecar>,
+    pub at: String,
+    pub entries: Vec<EntryFacts>,
+    pub tree: Tree,
+    pub id: LedgerId,
+    pub run: String,
+    pub placed: Vec<Placed>,
+    pub facts: Vec<SignatureFact>,
+    pub signoffs: Vec<Signoff>,
+    pub workers: Workers,
+    lists: Lists,
+    absent: Vec<(String, &'static str)>,
+    findings: Vec<String>,
+    decision: Option<Decision>,
+}
+
+/// The stages, in order.
+pub const STAGES: [&str; 8] = ["archive", "files", "entries", "head", "anchors", "parts", "signatures", "decision"];
+
+/// Verifies what lies at `path`: a package's `.zip`, an unpacked package, a ledger, or the proof of one entry. `Err` says that it could
+/// not be looked at.
+pub fn verify(path: &Path, options: &Options) -> Result<Verification, Problem> {
+    if let Some(bytes) = proof::read(path)? {
+        return Ok(proof::verify(&bytes, options));
+    }
+    match opened(path) {
+        Ok(Opened::Ledger(store)) => verify_store(&store, options),
+        Ok(Opened::Package(held, sidecar)) => finish(Ok((held, sidecar)), "package", options),
+        Err(NotOpened { what, problem: Problem::Fault(fault) }) => finish(Err(fault), what, options),
+        Err(NotOpened { problem, .. }) => Err(problem),
+    }
+}
+
+enum Opened {
+    Ledger(Store),
+    Package(Held<'static>, Option<Sidecar>),
+}
+
+struct NotOpened {
+    what: &'static str,
+    problem: Problem,
+}
+
+impl From<NotOpened> for Problem {
+    fn from(error: NotOpened) -> Self {
+        error.problem
+    }
+}
+
+fn opened(path: &Path) -> Result<Opened, NotOpened> {
+    let package = |problem| NotOpened { what: "package", problem };
+    let meta = std::fs::metadata(path).map_err(|e| package(Problem::io(path, &e)))?;
+    if meta.is_dir() {
+        return Ok(Opened::Package(Held::Folder(path.to_owned()), None));
+    }
+    let mut magic = [0; 16];
+    let n =
+        std::fs::File::open(path).and_then(|mut f| std::io::Read::read(&mut f, &mut magic)).map_err(|e| package(Problem::io(path, &e)))?;
+    if magic[..n] == *b"SQLite format 3\0" {
+        return Store::open_to_verify(path).map(Opened::Ledger).map_err(|error| NotOpened { what: "ledger", problem: error.into() });
+    }
+    let (held, sidecar) = archive(path).map_err(package)?;
+    Ok(Opened::Package(held, Some(sidecar)))
+}
+
+/// The id of the ledger that something says it is, believed by nobody: to look up what is known of it. `None`: it does not say.
+pub fn ledger_id(path: &Path) -> Option<LedgerId> {
+    let mut id = None;
+    let mut first = |stored: &crate::chain::verify::Stored<'_>| {
+        id = RawHeader::read(0, stored.header).ok().and_then(|raw| raw.body_text("ledger_id")).and_then(|hex| LedgerId::from_hex(&hex));
+        Err(Fault::new("MALFORMED(0)", "only the first entry is looked at"))
+    };
+    match opened(path).ok()? {
+        Opened::Ledger(store) => Some(store.ledger_id()),
+        Opened::Package(held, _) => {
+            // It ends with the fault that stops it after the first entry, or with another one: then there is nothing to look up.
+            let _ = held.entries(&mut first);
+            id
+        }
+    }
+}
+
+/// Every leaf of a package, its folder or a ledger, for a comparison. What does not hold by itself cannot be compared with.
+pub fn leaves(path: &Path) -> Result<(LedgerId, Vec<Hash>), Problem> {
+    let (mut walk, mut leaves) = (Walk::new(), Vec::new());
+    let mut each = |stored: &crate::chain::verify::Stored<'_>| {
+        walk.next(stored)?;
+        leaves.push(stored.leaf);
+        Ok(())
+    };
+    match opened(path)? {
+        Opened::Ledger(store) => Held::Ledger(&store).entries(&mut each)?,
+        Opened::Package(held, _) => held.entries(&mut each)?,
+    }
+    match walk.ledger_id() {
+        Some(id) => Ok((id, leaves)),
+        None => fault("MALFORMED(0)", "no entry"),
+    }
+}
+
+/// Verifies an open ledger.
+pub fn verify_store(store: &Store, options: &Options) -> Result<Verification, Problem> {
+    finish(Ok((Held::Ledger(store), None)), "ledger", options)
+}
+
+fn archive(path: &Path) -> Result<(Held<'static>, Sidecar), Problem> {
+    let archive = scan::scan(path)?;
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let beside = |suffix: &str| -> Result<Option<Vec<u8>>, Problem> {
+        let file = path.with_file_name(format!("{name}{suffix}"));
+        match std::fs::read(&file) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Problem::io(&file, &e)),
+        }
+    };
+    let Some(sha256) = beside(".sha256")? else {
+        return Err(Fault::new(format!("MISSING({name}.sha256)"), "the file that names the archive's digest is not beside it").into());
+    };
+    let digest = digest_of(path)?;
+    if sha256 != format!("{digest}  {name}\n").as_bytes() {
+        return Err(Fault::new(format!("EDITED({name})"), format!("the archive is not the one that {name}.sha256 names")).into());
+    }
+    let sig = beside(".sig")?;
+    Ok((Held::Archive(archive), Sidecar { name, sha256, sig }))
+}
+
+fn finish(opened: Result<(Held<'_>, Option<Sidecar>), Fault>, what: &'static str, options: &Options) -> Result<Verification, Problem> {
+    let at = options.time();
+    let mut found = Verification::unlooked(what, &STAGES);
+    let (held, sidecar) = match opened {
+        Ok(opened) => opened,
+        Err(fault) => {
+            found.verdict = fault.word.clone();
+            found.stages[0].1 = StageResult::Fault(fault);
+            return Ok(found);
+        }
+    };
+    let mut verifier = Verifier {
+        options,
+        held,
+        sidecar,
+        at,
+        entries: Vec::new(),
+        tree: Tree::default(),
+        id: LedgerId([0; 16]),
+        run: String::new(),
+        placed: Vec::new(),
+        facts: Vec::new(),
+        signoffs: Vec::new(),
+        workers: Workers::default(),
+        lists: Lists::default(),
+        absent: Vec::new(),
+        findings: Vec::new(),
+        decision: None,
+    };
+    for (i, stage) in found.stages.iter_mut().enumerate() {
+        stage.1 = match verifier.stage(i) {
+            Ok(note) => StageResult::Holds(note),
+            Err(Problem::Fault(fault)) => StageResult::Fault(fault),
+            Err(other) => return Err(other),
+        };
+        if matches!(stage.1, StageResult::Fault(_)) {
+            break;
+        }
+    }
+    found.verdict = match found.fault() {
+        Some(fault) => fault.word.clone(),
+        None if options.signers.is_none() => "INTEGRITY-ONLY".into(),
+        None => "VERIFIED".into(),
+    };
+    if verifier.tree.size() > 0 {
+        found.ledger_id = Some(verifier.id);
+        found.size = verifier.tree.size();
+        found.root = verifier.tree.root_at(found.size);
+    }
+    if !verifier.run.is_empty() {
+        found.cut = Some(contents::cut(&verifier.outlines(), &verifier.run)).filter(|n| *n > 0);
+        found.recorded_verdict = verifier.recorded_verdict();
+        found.run = Some(verifier.run);
+    }
+    found.decision = verifier.decision.map(|d| d.to_string());
+    found.signatures = verifier.facts;
+    found.absent = verifier.absent;
+    found.findings = verifier.findings;
+    Ok(found)
+}
+
+fn fault<T>(word: impl Into<String>, why: impl Into<String>) -> Result<T, Problem> {
+    Err(Fault::new(word, why).into())
+}
+
+impl Verifier<'_, '_> {
+    fn stage(&mut self, index: usize) -> Result<String, Problem> {
+        match STAGES[index] {
+            "archive" => Ok(match (&self.held, &self.sidecar) {
+                (Held::Archive(_), Some(sidecar)) => format!("one way to read it; digest as in {}.sha256", sidecar.name),
+                (Held::Ledger(_), _) => "a ledger's tables".into(),
+                _ => "an unpacked package".into(),
+            }),
+            "files" => self.check_files(),
+            "entries" => self.check_entries(),
+            "head" => self.check_head(),
+            "anchors" => self.check_anchors(),
+            "parts" => self.check_parts(),
+            "signatures" => self.check_signatures(),
+            _ => self.check_decision(),
+        }
+    }
+
+    fn is_package(&self) -> bool {
+        !matches!(self.held, Held::Ledger(_))
+    }
+
+    fn outlines(&self) -> Vec<Outline> {
+        self.entries.iter().map(|e| e.outline.clone()).collect()
+    }
+
+    /// Whether a package of this run holds the parts of an entry of `run`; a ledger holds all.
+    pub(super) fn is_ours(&self, run: Option<&str>) -> bool {
+        !self.is_package() || run.is_none_or(|run| run == self.run)
+    }
+
+    fn check_files(&mut self) -> Result<String, Problem> {
+        if !self.is_package() {
+            return Ok("not a package".into());
+        }
+        let text = self.held.text("SHA256SUMS")?;
+        let Some(sums) = parse_sums(&text) else { return fault("EDITED(SHA256SUMS)", "SHA256SUMS is not of its one form") };
+        let listed: BTreeMap<&str, Hash> = sums.into_iter().collect();
+        let files = self.held.files()?;
+        let there: BTreeSet<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+        if let Some(name) = there.iter().find(|name| **name != "SHA256SUMS" && !listed.contains_key(**name)) {
+            return fault(format!("EXTRA({name})"), format!("{name} is in no list of this package"));
+        }
+        if let Some(name) = listed.keys().find(|name| !there.contains(**name)) {
+            return fault(format!("MISSING({name})"), format!("{name} is listed in SHA256SUMS and is not here"));
+        }
+        for (name, digest) in &listed {
+            let mut hasher = Sha256::new();
+            self.held.stream(name, &mut |piece| hasher.update(piece))?;
+            if hasher.finalize().as_slice() != digest.0 {
+                return fault(format!("EDITED({name})"), format!("{name} is not what SHA256SUMS lists"));
+            }
+        }
+        Ok(format!("{} files, each as listed", files.len()))
+    }
+
+    fn check_entries(&mut self) -> Result<String, Problem> {
+        let (mut walk, mut entries, mut tree) = (Walk::new(), Vec::new(), Tree::default());
+        let mut attempts: BTreeMap<(String, String), u32> = BTreeMap::new();
+        let mut runs = BTreeSet::new();
+        let mut findings = Vec::new();
+        let mut last_ts = String::new();
+        self.held.entries(&mut |stored| {
+            let raw = walk.next(stored)?;
+            tree.push(stored.leaf);
+            let facts = facts(stored.seq, &raw);
+            let seq = stored.seq;
+            if facts.ts < last_ts {
+                findings.push(format!("CLOCK({seq}): entry {seq} is dated before the entry it follows"));
+            }
+            last_ts.clone_from(&facts.ts);
+            let run = facts.outline.run.clone();
+            if let Some(run) = &run {
+                let opens = raw.kind == EntryType::RunOpened;
+                if opens != runs.insert(run.clone()) {
+                    return Err(Fault::new(format!("MALFORMED({seq})"), format!("run {run} is opened by its first entry, once")));
+                }
+            }
+            if raw.kind == EntryType::TaskStarted {
+                let task = facts.task.clone().unwrap_or_default();
+                let before = attempts.entry((run.unwrap_or_default(), task.clone())).or_default();
+                if facts.attempt != Some(*before + 1) {
+                    return Err(Fault::new(format!("ATTEMPT-GAP({task})"), format!("entry {seq} is no attempt {} of {task}", *before + 1)));
+                }
+                *before += 1;
+            }
+            entries.push(facts);
+            Ok(())
+        })?;
+        let Some(id) = walk.ledger_id() else { return fault("MALFORMED(0)", "no entry") };
+        (self.id, self.entries, self.tree) = (id, entries, tree);
+        self.findings.append(&mut findings);
+        Ok(format!("{} entries, one chain", self.tree.size()))
+    }
+
+    fn recorded_verdict(&self) -> Option<String> {
+        self.entries.iter().rev().filter(|e| e.outline.run.as_deref() == Some(self.run.as_str())).find_map(|e| e.verdict.clone())
+    }
+}
+
+fn facts(seq: u64, raw: &RawHeader<'_>) -> EntryFacts {
+    let is = |kind| raw.kind == kind;
+    let published = is(EntryType::Published)
+        .then(|| raw.body_natural("size").zip(raw.body_text("root").and_then(|hex| Hash::from_hex(&hex))))
+        .flatten();
+    EntryFacts {
+        outline: outline(seq, raw),
+        published,
+        ts: raw.ts.to_owned(),
+        actor: raw.actor(),
+        task: raw.task(),
+        attempt: raw.attempt,
+        verdict: (is(EntryType::Published) || is(EntryType::RunClosed)).then(|| raw.body_text("verdict")).flatten(),
+    }
+}
