@@ -269,13 +269,21 @@ pub struct Rollback {
 }
 
 /// The team's own checks, in the same file form as ours.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct UserChecks {
     /// Relative to the project.
     pub folders: Vec<PathBuf>,
     /// Why the team has no isolation tests, where neither a folder nor a suite of the task holds any.
     pub no_isolation_tests: Option<String>,
+    /// Wall time for breaking policies on a scratch copy to see whether the probe, the checks and these tests notice. 0: not done.
+    pub mutation_seconds: u64,
+}
+
+impl Default for UserChecks {
+    fn default() -> Self {
+        Self { folders: Vec::new(), no_isolation_tests: None, mutation_seconds: 20 }
+    }
 }
 
 /// Who must approve.

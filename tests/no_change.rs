@@ -145,7 +145,11 @@ fn only_execution_and_rollback_commit_to_the_target() {
 /// The demo's plan with as little measuring as it takes: this test is not about speed.
 fn quick(toml: &str) -> String {
     toml.lines()
-        .map(|line| if line.starts_with("budget-seconds") { "budget-seconds = 1".to_owned() } else { line.to_owned() })
+        .map(|line| match line {
+            _ if line.starts_with("budget-seconds") => "budget-seconds = 1".to_owned(),
+            _ if line.starts_with("mutation-seconds") => "mutation-seconds = 1".to_owned(),
+            _ => line.to_owned(),
+        })
         .collect::<Vec<_>>()
         .join("\n")
 }

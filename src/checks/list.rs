@@ -109,6 +109,7 @@ const ROW_SECURITY: &[&str] = &[
     include_str!("../../queries/row-security/rls-policy-error.sql"),
     include_str!("../../queries/row-security/rls-policies-kept.sql"),
     include_str!("../../queries/row-security/isolation-tests.sql"),
+    include_str!("../../queries/row-security/rls-mutation.sql"),
 ];
 
 /// CE-24.

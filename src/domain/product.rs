@@ -214,6 +214,40 @@ pub struct RowSecurityProduct {
     pub undecided: Vec<String>,
     pub total: u64,
     pub suites: Vec<SuiteResult>,
+    /// `None`: no policy was broken to see who notices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mutation: Option<Mutation>,
+}
+
+/// Policies broken one at a time on a scratch copy, and who noticed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mutation {
+    /// Ways to break a policy or a table.
+    pub total: u64,
+    /// Of them tried within the time.
+    pub tried: u64,
+    /// By the probe or by a catalog check.
+    pub noticed: u64,
+    pub by_probe: u64,
+    pub by_checks: u64,
+    /// Not noticed, and cannot matter.
+    pub explained: u64,
+    /// Whether the team has check files of its own; then how many were tried against them, and noticed by them.
+    pub has_tests: bool,
+    pub tested: u64,
+    pub by_tests: u64,
+    pub survivors: Vec<Survivor>,
+}
+
+/// A broken policy that neither probe nor check noticed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Survivor {
+    pub table: String,
+    /// `alerts_select: USING (true)`
+    pub mutant: String,
+    pub why: String,
+    /// `why` says that it cannot matter.
+    pub explained: bool,
 }
 
 /// One foreign key of CE-24's inventory.

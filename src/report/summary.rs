@@ -165,6 +165,12 @@ pub fn metrics(run: &Run) -> Vec<Fact> {
             }
             Some(Product::RowSecurity(p)) => {
                 push("Tables that isolate tenants", format!("{} of {}", p.isolated.len(), p.total));
+                if let Some(m) = &p.mutation {
+                    push("Broken policies noticed", format!("{} of {} tried, {} cannot matter", m.noticed, m.tried, m.explained));
+                    if m.has_tests {
+                        push("Broken policies noticed by own tests", format!("{} of {} tried", m.by_tests, m.tested));
+                    }
+                }
                 for suite in &p.suites {
                     push(&format!("Tests: {}", suite.name), format!("{} of {} passed", suite.passed, suite.total));
                 }

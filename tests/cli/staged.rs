@@ -68,6 +68,7 @@ impl<'a> Staged<'a> {
         let staged = Self { stage, project };
         // No test here is about measuring.
         staged.edit("budget-seconds = 25", "budget-seconds = 1");
+        staged.edit("mutation-seconds = 8", "mutation-seconds = 0");
         staged
     }
 

@@ -415,6 +415,7 @@ pub fn run(leak: bool) -> Run {
         undecided: Vec::new(),
         total: 14,
         suites: vec![SuiteResult { name: "gate 1".into(), total: 7, passed: 7, failed: 0, skipped: 0 }],
+        mutation: None,
     });
     let (headline, outcome) = if leak { ("13 of 14 tables", Outcome::Fail) } else { ("14 of 14 tables", Outcome::Pass) };
     b.task("CE-23", 6, 8, headline, outcome, security, Some(product));

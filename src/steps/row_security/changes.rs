@@ -37,7 +37,25 @@ impl Probe<'_> {
             let whole = format!("UPDATE {name} SET {column} = <its own value>");
             shown = if hit { whole } else { format!("{shown}; {whole}") };
         }
+        let mut took = false;
+        if let Scope::Path { columns, .. } = ready.scope
+            && !hit
+            && self.worlds.replica
+            && ready.bytes <= BLIND_BYTES
+            && columns.iter().all(|n| rights.updatable.contains(n))
+        {
+            // A narrow WITH CHECK refuses B's row as it is, but not once it is A's: a wide USING gives it away.
+            let sets: Vec<String> = columns
+                .iter()
+                .filter_map(|n| Some(format!("{} = {}", ready.table.column(*n)?.sql, literal(ready.a.get(n)?.as_deref()))))
+                .collect();
+            let claim = self.attempt(REPLICA, &format!("UPDATE {name} SET {}", sets.join(", ")), &truth).await?;
+            took = touched(&claim);
+            let whole = format!("UPDATE {name} SET {} = <A's>", names(ready.table, columns));
+            shown = if took { whole } else { format!("{shown}; {whole}") };
+        }
         let (verdict, why) = match (hit, keyed) {
+            _ if took => (CellVerdict::Leak, "B's row became A's (expected: untouched)".into()),
             (true, _) => (CellVerdict::Leak, "B's row was changed (expected: untouched)".into()),
             (false, Ok(_)) => quiet(control, "B's row is untouched"),
             (false, Err(error)) => refused(&error, control, COMMAND),

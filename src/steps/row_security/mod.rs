@@ -6,6 +6,7 @@
 //! 4. Two worlds are committed in that copy, and the isolation matrix is tried for real.
 //! 5. Papers: coverage report, isolation proof, test results.
 
+mod broken;
 mod changes;
 mod commands;
 pub mod context;
@@ -13,6 +14,7 @@ mod copy;
 pub mod identity;
 pub mod matrix;
 pub mod model;
+pub mod mutate;
 pub mod own_tests;
 pub mod papers;
 mod probe;
@@ -22,12 +24,13 @@ pub mod shape;
 pub mod value;
 pub mod world;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use self::matrix::{Cell, Matrix};
 use self::model::{Model, Scope};
+use self::mutate::Grounds;
 use self::own_tests::TestRun;
 use self::shape::Shape;
 use self::world::Worlds;
@@ -80,6 +83,8 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     let tests = own_tests::declared(&cx.project.root, &cx.config.checks.folders);
     let mut asked_tests = Asked::unmeasured();
     let mut runs: Vec<TestRun> = Vec::new();
+    let budget = Duration::from_secs(cx.config.checks.mutation_seconds);
+    let mut mutation = None;
     let copied = copy::of_target(cx, &session).await;
     let isolation = match &copied {
         Err(why) => {
@@ -97,9 +102,18 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
                 }
             }
             asked_tests = asked_tests.stopped();
+            let trial = match budget.is_zero() {
+                true => None,
+                false => broken::by_tests(cx, db.target(), &tests, &runs, budget / 2).await,
+            };
             let isolation = isolate(db.target(), &cx.config.tenancy, &|text| cx.progress.say(text)).await;
             match isolation {
-                Ok(isolation) => isolation,
+                Ok(isolation) => {
+                    if let Some(trial) = trial {
+                        mutation = broken::by_probe(cx, db.target(), trial, &isolation, budget).await;
+                    }
+                    isolation
+                }
                 Err(error) => Isolation::unanswered(&format!("the probe could not go on: {error}")),
             }
         }
@@ -123,18 +137,28 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
             (false, false) => asked_tests.answered(check, COPY, Value::Null, runs.iter().map(TestRun::subject).collect()),
         });
     }
+    let (mutation, broken) = match mutation {
+        Some((mutation, evidence)) => (Some(mutation), Some(evidence)),
+        None => (None, find("rls-mutation").map(|check| broken::not_tried(check, budget))),
+    };
+    report.evidence.extend(broken);
     for run in &runs {
         cx.log.line(format!("test {}: {}", run.name, run.outcome));
     }
 
     let mut product = product(&model_json, &isolation, &runs, tests.len());
+    product.mutation = mutation;
     // Suites that the task declares, each counted from its JUnit file.
     let suites = suite::run_declared(cx, report).await;
     if let Ok(suites) = &suites {
         product.suites.extend(suites.iter().cloned());
     }
     report.headline = papers::headline(&product);
-    report.attach("rls_coverage_report.md", "text/markdown", papers::coverage(&report.evidence, &model_json, &report.headline));
+    report.attach(
+        "rls_coverage_report.md",
+        "text/markdown",
+        papers::coverage(&report.evidence, &model_json, &report.headline, product.mutation.as_ref()),
+    );
     // Nothing examined is no deliverable.
     if !isolation.cells.is_empty() {
         report.attach_json("cross_tenant_isolation_proof.json", &papers::proof(&product, &isolation));
@@ -246,6 +270,8 @@ pub struct Isolation {
     pub duration_us: i64,
     /// Tables in the order of the model.
     pub tables: Vec<String>,
+    /// What it was tried on: the copy as it stands.
+    pub grounds: Option<Box<Grounds>>,
 }
 
 impl Isolation {
@@ -303,7 +329,9 @@ pub async fn isolate(scratch: &Target, stated: &Tenancy, say: &dyn Fn(&str)) -> 
         clock.elapsed().as_millis()
     )];
     lines.extend(worlds.unseeded.iter().filter_map(|(oid, why)| Some(format!("{}: {why}", shape.table(*oid)?.sql))));
-    Ok(Isolation { cells: matrix.cells, evidence, lines, replica: worlds.replica, connected_as, duration_us, tables })
+    let (cells, replica) = (matrix.cells, worlds.replica);
+    let grounds = Some(Box::new(Grounds { shape, model, worlds }));
+    Ok(Isolation { cells, evidence, lines, replica, connected_as, duration_us, tables, grounds })
 }
 
 /// One row per table: its cells in (or outside) the contexts without a tenant.
@@ -408,7 +436,7 @@ fn product(model: &Value, isolation: &Isolation, runs: &[TestRun], declared: usi
             skipped: declared as u64 - count(|row| row.ok.is_some()),
         }],
     };
-    RowSecurityProduct { model: model.clone(), cells, isolated, leaking, undecided, total: all.len() as u64, suites }
+    RowSecurityProduct { model: model.clone(), cells, isolated, leaking, undecided, total: all.len() as u64, suites, mutation: None }
 }
 
 fn describe(shape: &Shape, model: &Model, json: &Value) -> String {

@@ -64,6 +64,11 @@ impl TestRun {
 
 /// Runs one test on a connection of its own, so that nothing another test set is left.
 pub async fn run(target: &Target, test: &UserCheck) -> TestRun {
+    run_on(target, test, "").await
+}
+
+/// The same with statements that the connecting role runs first, in the test's own transaction: rolled back with it.
+pub async fn run_on(target: &Target, test: &UserCheck, preparation: &str) -> TestRun {
     let file = test.file.clone();
     match &test.check {
         Err(why) => TestRun {
@@ -75,7 +80,7 @@ pub async fn run(target: &Target, test: &UserCheck) -> TestRun {
             outcome: CheckOutcome::Unknown(why.clone()),
         },
         Ok(check) => {
-            let answer = ask(target, check).await;
+            let answer = ask(target, check, preparation).await;
             let (rows, outcome) = match answer {
                 Ok(rows) => {
                     let outcome = judge(&rows, check.min_subjects, check.none_is_not_applicable);
@@ -88,9 +93,9 @@ pub async fn run(target: &Target, test: &UserCheck) -> TestRun {
     }
 }
 
-async fn ask(target: &Target, check: &Check) -> Result<Vec<SubjectRow>, PgError> {
+async fn ask(target: &Target, check: &Check, preparation: &str) -> Result<Vec<SubjectRow>, PgError> {
     let session = target.session_with(Access::ReadWrite, TEST_TIMEOUT_MS, 5_000).await?;
-    session.batch("BEGIN").await?;
+    session.batch(&format!("BEGIN; {preparation}")).await?;
     for (name, expression) in &check.settings {
         // Evaluated by the connecting role, before the test's role is taken on.
         session

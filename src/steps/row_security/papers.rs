@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Isolation;
 use super::own_tests::TestRun;
 use crate::domain::Evidence;
-use crate::domain::product::{CellVerdict, RowSecurityProduct, SuiteResult};
+use crate::domain::product::{CellVerdict, Mutation, RowSecurityProduct, SuiteResult};
 use crate::steps::paper;
 
 /// `14 of 14 tables isolated, 7 of 7 tests`.
@@ -27,7 +27,7 @@ pub fn headline(product: &RowSecurityProduct) -> String {
 }
 
 /// `rls_coverage_report.md`.
-pub fn coverage(evidence: &[Evidence], model: &Value, headline: &str) -> String {
+pub fn coverage(evidence: &[Evidence], model: &Value, headline: &str, mutation: Option<&Mutation>) -> String {
     let mut out = format!("# Row security coverage\n\n{headline}\n\n## Tenant model\n\n");
     let text = |value: &Value| value.as_str().unwrap_or("not found").to_owned();
     out.push_str(&format!("Tenants: {}. Roles: {}.\n\n", paper::cell(&text(&model["root"])), paper::cell(&list(&model["roles"]))));
@@ -66,8 +66,31 @@ pub fn coverage(evidence: &[Evidence], model: &Value, headline: &str) -> String 
             ]
         }),
     ));
+    if let Some(mutation) = mutation {
+        out.push_str(&broken(mutation));
+    }
     out.push_str("\n## Checks\n\n");
     out.push_str(&paper::checks(evidence));
+    out
+}
+
+/// What breaking the policies showed.
+fn broken(mutation: &Mutation) -> String {
+    let mut out = format!(
+        "\n## Broken policies\n\nIn the scratch copy {} of {} ways to break a policy or a table were tried, each rolled back: {} were noticed ({} by the probe, {} by catalog checks), {} cannot matter.\n",
+        mutation.tried, mutation.total, mutation.noticed, mutation.by_probe, mutation.by_checks, mutation.explained
+    );
+    if mutation.has_tests {
+        out.push_str(&format!(
+            "The team's own check files noticed {} of the {} that they were run against.\n",
+            mutation.by_tests, mutation.tested
+        ));
+    }
+    if !mutation.survivors.is_empty() {
+        out.push('\n');
+        let rows = mutation.survivors.iter().map(|s| vec![s.table.clone().into(), s.mutant.clone().into(), s.why.clone().into()]);
+        out.push_str(&paper::table(&["Table", "Broken", "Not noticed because"], rows));
+    }
     out
 }
 
@@ -94,6 +117,7 @@ pub fn proof(product: &RowSecurityProduct, isolation: &Isolation) -> Value {
             "denied": count(CellVerdict::Denied),
             "undecided": count(CellVerdict::Undecided),
         },
+        "broken_policies": product.mutation,
         "matrix": isolation.cells.iter().map(|cell| json!({
             "table": cell.cell.table,
             "command": cell.cell.command,

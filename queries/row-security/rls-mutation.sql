@@ -1,0 +1,15 @@
+-- code: rls-mutation
+-- title: A policy that is broken is noticed
+-- step: row-security
+-- severity: low
+-- min-subjects: 1
+-- kind: probe
+-- when-none: not-applicable
+-- why: tests and provers that let a broken policy pass prove nothing by passing
+-- fix: look at the survivors in the detail: each is a policy that nothing examined depends on, or a gap in what is examined
+--
+-- In the scratch copy, one at a time and each rolled back: every policy of a tenant table is dropped, its USING and its WITH CHECK are made
+-- true, FORCE is taken off the table, and row security is switched off. Then the table's cells of rls-isolation are tried again, and the
+-- catalog checks of the table asked again; whoever finds more than before has noticed. The team's own check files are run the same way and
+-- counted beside it. A survivor whose policy cannot matter (no role examined, no privilege, another policy that decides the same) is
+-- explained and not counted against the rate. [checks] mutation-seconds bounds the time; what was not tried is said.
