@@ -10,6 +10,8 @@ mod harness;
 mod interrupted;
 #[path = "cli/ledger_file.rs"]
 mod ledger_file;
+#[path = "cli/lint.rs"]
+mod lint;
 #[path = "cli/set_up.rs"]
 mod set_up;
 #[path = "cli/staged.rs"]

@@ -6,5 +6,6 @@
 -- why: statements that lock or rewrite tables are no surprise then
 -- fix: follow the rule, or accept it under [migrations.suppress] with a reason
 --
--- squawk-linter over the way up of every pending migration; one row per file and rule that fired, one right row per file without any.
--- Rules of taste are left out; parameters name them and the suppressions.
+-- squawk-linter and our own rules over the way up of every pending migration; one row per file and rule that fired, one right row per file
+-- without any. Suppressions without a reason, of unknown rules, or that suppress nothing are remarks too. `ledger checks list` shows the rules;
+-- parameters name those left out (taste), the suppressions, and how much was looked at.

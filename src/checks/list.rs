@@ -43,10 +43,16 @@ const SCRIPTS: &[&str] = &[
     include_str!("../../queries/scripts/migration-runnable.sql"),
     include_str!("../../queries/scripts/migration-syntax.sql"),
     include_str!("../../queries/scripts/migration-lint.sql"),
+    include_str!("../../queries/scripts/migration-lint-large-table.sql"),
     include_str!("../../queries/scripts/migration-security-lint.sql"),
     include_str!("../../queries/scripts/dry-run-applies.sql"),
     include_str!("../../queries/scripts/dry-run-verifies.sql"),
     include_str!("../../queries/scripts/dry-run-round-trip.sql"),
+    include_str!("../../queries/scripts/down-undoes.sql"),
+    include_str!("../../queries/scripts/migration-keeps-row-security.sql"),
+    include_str!("../../queries/scripts/migration-keeps-guards.sql"),
+    include_str!("../../queries/scripts/migration-keys-indexed.sql"),
+    include_str!("../../queries/scripts/suppressions-used.sql"),
 ];
 
 /// CE-22.

@@ -30,6 +30,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
     let ui = globals.ui();
     match &args.what {
         Some(What::Show { code }) => {
+            if let Some(lines) = lint_rule(code) {
+                ui.answer(lines);
+                return Ok(Exit::Good);
+            }
             let check = find(code)
                 .ok_or_else(|| CliError::new(Exit::Usage, format!("there is no check `{code}`")).hint("ledger checks list shows them all"))?;
             match ui.format {
@@ -41,6 +45,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
             for check in CHECKS.iter() {
                 ui.json(&described(check))?;
             }
+            for rule in lint_rules() {
+                ui.json(&rule)?;
+            }
         }
         None | Some(What::List) => {
             let mut table = Table::new();
@@ -50,10 +57,43 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
                 let kind = if check.kind == Kind::Probe { "probe" } else { "query" };
                 table.add_row([check.code.as_str(), check.step.word(), check.severity.word(), kind, &check.title]);
             }
+            for rule in lint_rules() {
+                let text = |key: &str| rule[key].as_str().unwrap_or_default().to_owned();
+                table.add_row([text("code"), "scripts".into(), text("severity"), "lint rule".into(), text("title")]);
+            }
             ui.answer(table.to_string());
         }
     }
     Ok(Exit::Good)
+}
+
+/// The rules that the scripts step's lint checks ask.
+#[cfg(feature = "pg")]
+fn lint_rules() -> Vec<serde_json::Value> {
+    let described = |rule: &crate::migrate::lint::RuleInfo| {
+        json!({
+            "schema": "ledger.lint-rule/1", "code": rule.code, "title": rule.title, "severity": rule.severity, "from": rule.source.word(),
+        })
+    };
+    crate::migrate::lint::RULES.iter().map(described).collect()
+}
+
+#[cfg(not(feature = "pg"))]
+fn lint_rules() -> Vec<serde_json::Value> {
+    Vec::new()
+}
+
+/// What `show` says of a lint rule.
+fn lint_rule(code: &str) -> Option<String> {
+    let rule = lint_rules().into_iter().find(|rule| rule["code"] == code)?;
+    let text = |key: &str| rule[key].as_str().unwrap_or_default().to_owned();
+    Some(format!(
+        "-- lint rule: {code}\n-- title: {}\n-- severity: {}\n-- from: {}\n-- accept it at a place: -- ledger: allow {code} because …\n\
+         -- accept it everywhere: {code} = \"reason\" under [migrations.suppress] in ledger.toml",
+        text("title"),
+        text("severity"),
+        text("from")
+    ))
 }
 
 fn described(check: &Check) -> serde_json::Value {

@@ -66,6 +66,8 @@ commands! {
     #[cfg(feature = "pg")]
     Rollback(rollback);
     Checks(checks);
+    #[cfg(feature = "pg")]
+    Lint(lint);
     Completions(completions);
     Man(man);
 }

@@ -8,6 +8,7 @@
 
 pub mod apply;
 pub mod attempt;
+pub mod effects;
 pub mod failure;
 pub mod history;
 pub mod layout;

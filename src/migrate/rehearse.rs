@@ -2,13 +2,14 @@
 
 use super::apply::{Applied, ApplyOptions};
 use super::attempt::apply_with_retries;
+use super::effects::{self, Loss};
 use super::failure::Failure;
 use super::history;
-use super::layout::{Migration, MigrationSet};
+use super::layout::{Migration, MigrationSet, Script};
 use super::revert::{Reverted, revert_one};
 use super::trace::Tracer;
 use super::verify::verify;
-use crate::pg::{PgError, Session};
+use crate::pg::{Catalog, PgError, Session};
 
 /// What running a migration and its verify script came to.
 #[derive(Clone, Debug)]
@@ -25,9 +26,48 @@ impl Proved {
     }
 }
 
+/// What one script did to the catalog.
+#[derive(Clone, Debug, Default)]
+pub struct Effect {
+    /// The script's file.
+    pub file: String,
+    pub changes: usize,
+    pub losses: Vec<Loss>,
+    /// New foreign keys that no index serves.
+    pub bare_keys: Vec<String>,
+}
+
+/// Reads the catalog between scripts, from a session that no script touches.
+struct Eyes<'a> {
+    session: &'a Session,
+    excluded: &'a [String],
+    last: Catalog,
+}
+
+impl Eyes<'_> {
+    /// What changed since the last look.
+    async fn look(&mut self, script: &Script) -> Result<(Effect, Vec<String>), PgError> {
+        let now = Catalog::read(self.session, self.excluded).await?;
+        let text = String::from_utf8_lossy(&script.bytes);
+        let changes: Vec<String> = self.last.diff(&now).iter().map(ToString::to_string).collect();
+        let effect = Effect {
+            file: script.file.clone(),
+            changes: changes.len(),
+            losses: effects::losses(&self.last, &now, &text),
+            bare_keys: effects::keys_without_index(&self.last, &now),
+        };
+        self.last = now;
+        Ok((effect, changes))
+    }
+}
+
 /// What a dry run came to.
 #[derive(Clone, Debug, Default)]
 pub struct Rehearsal {
+    /// Of the way up, one for each file that ran.
+    pub effects: Vec<Effect>,
+    /// Of the way down, one for each script that ran.
+    pub undone: Vec<Effect>,
     /// Up to the first file that failed.
     pub up: Vec<Proved>,
     /// Newest first, up to the first that failed or is missing. Empty if not all went up.
@@ -71,15 +111,22 @@ pub async fn rehearse(
     pending: &[&Migration],
     baseline: Option<&str>,
     options: &ApplyOptions,
-    tracer: Option<&Tracer>,
+    (tracer, eyes, excluded): (Option<&Tracer>, &Session, &[String]),
     log: &mut dyn FnMut(String),
 ) -> Result<Rehearsal, PgError> {
     let mut rehearsal = Rehearsal::default();
     history::ensure(session, set, baseline).await?;
+    let mut eyes = Eyes { session: eyes, excluded, last: Catalog::read(eyes, excluded).await? };
     log("up".into());
     for migration in pending {
-        let proved = prove(session, migration, options, (0, tracer), log).await;
+        let mut proved = prove(session, migration, options, (0, tracer), log).await;
         let stop = !proved.holds();
+        if proved.applied.failure.is_none() {
+            let (effect, changes) = eyes.look(&migration.up).await?;
+            changes.iter().for_each(|change| log(format!("{} catalog: {change}", migration.up.file)));
+            proved.applied.execution.changes = changes;
+            rehearsal.effects.push(effect);
+        }
         rehearsal.up.push(proved);
         if stop {
             return Ok(rehearsal);
@@ -97,6 +144,9 @@ pub async fn rehearse(
             },
         }
         let done = step.done();
+        if let (true, Some(down)) = (done, &migration.down) {
+            rehearsal.undone.push(eyes.look(down).await?.0);
+        }
         rehearsal.down.push(step);
         if !done {
             break;

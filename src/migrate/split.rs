@@ -13,7 +13,7 @@ use kind::{Words, kind_of};
 use super::layout::Script;
 
 /// A place in a file, 1-based; the column counts characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Place {
     pub line: u64,
     pub column: u64,

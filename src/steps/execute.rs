@@ -24,9 +24,6 @@ use crate::pg::{Access, Catalog};
 /// How long another runner is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Our own bookkeeping is not a change of the application's.
-const OWN_SCHEMA: &str = "ledger";
-
 /// What came of running the files.
 struct Ran<'a> {
     set: &'a MigrationSet,
@@ -80,8 +77,7 @@ async fn locked(
     asked: Asked,
 ) -> Result<(), StepError> {
     let baseline = cx.config.migrations.baseline.as_deref();
-    let mut excluded = cx.config.backup.exclude_schemas.clone();
-    excluded.push(OWN_SCHEMA.to_owned());
+    let excluded = cx.not_the_applications();
 
     let eyes = cx.target.session(Access::ReadOnly).await?;
     let before = history::schema_state(&eyes, set, baseline).await?;

@@ -76,6 +76,13 @@ impl Context<'_> {
         })
     }
 
+    /// Schemas that comparisons leave out: those of backups, and our own bookkeeping, which is no change of the application's.
+    pub fn not_the_applications(&self) -> Vec<String> {
+        let mut excluded = self.config.backup.exclude_schemas.clone();
+        excluded.push("ledger".to_owned());
+        excluded
+    }
+
     /// CE-22's product.
     pub fn execution(&self) -> Option<&ExecuteProduct> {
         self.products.iter().rev().find_map(|(_, product)| match product {

@@ -6,6 +6,7 @@
 
 mod dry_run;
 mod files;
+mod linted;
 
 pub(crate) use dry_run::{applied_row, failure_row, ran};
 
@@ -14,7 +15,7 @@ use crate::checks::ask::Asked;
 use crate::domain::SubjectRow;
 use crate::domain::product::{MigrationFacts, Product, ScriptsProduct};
 use crate::migrate::{Migration, MigrationSet, SchemaState, history, split};
-use crate::pg::Access;
+use crate::pg::{Access, Catalog};
 
 /// What the files and the target's state make together.
 struct Scripts<'a> {
@@ -46,6 +47,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     let asked = Asked::now();
     let session = cx.target.session(Access::ReadOnly).await?;
     let state = history::schema_state(&session, &set, config.baseline.as_deref()).await?;
+    let catalog = Catalog::read(&session, &cx.not_the_applications()).await?;
     drop(session);
     version_known(report, asked, &cx.target.identity().database, &state)?;
     let pending = match &state {
@@ -66,6 +68,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     files::order(report, &scripts)?;
     files::applied_unchanged(report, &scripts)?;
     let (remarks, parsed) = files::contents(cx, report, &scripts)?;
+    let used = linted::lint(cx, report, &scripts, &catalog)?;
 
     let tried = dry_run::run(cx, report, &scripts).await;
     let rehearsal = match &tried {
@@ -74,6 +77,8 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     };
     // Syntax is answered last: where PostgreSQL itself ran a file, its word counts more than a parser's.
     files::syntax(report, &scripts, (&remarks, parsed), rehearsal)?;
+    linted::down_undoes(report, &scripts, rehearsal)?;
+    linted::effects(cx, report, &scripts, rehearsal, used)?;
     product(report, &scripts, rehearsal);
     tried.map(|_| ())
 }

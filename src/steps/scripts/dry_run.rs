@@ -92,7 +92,9 @@ async fn in_copy(cx: &Context<'_>, scripts: &Scripts<'_>, backup: &std::path::Pa
                 false => None,
                 true => Some(Tracer::beside(db.target(), &session).await?),
             };
-            rehearse(&session, scripts.set, &scripts.pending, baseline, &options, tracer.as_ref(), &mut say).await
+            let eyes = db.session(Access::ReadOnly).await?;
+            let excluded = cx.not_the_applications();
+            rehearse(&session, scripts.set, &scripts.pending, baseline, &options, (tracer.as_ref(), &eyes, &excluded), &mut say).await
         }
     };
     // What was established stays established; a leftover is found by its lease and dropped later.

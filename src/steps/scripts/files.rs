@@ -8,7 +8,7 @@ use crate::domain::SubjectRow;
 use crate::migrate::layout::{OddityKind, compare, same};
 use crate::migrate::lint::{self, Remark};
 use crate::migrate::rehearse::Rehearsal;
-use crate::migrate::split::{self, RefusalReason, decode, split_bytes};
+use crate::migrate::split::{RefusalReason, Survey, decode};
 use crate::migrate::{Migration, MigrationSet, SchemaState, Script};
 use crate::steps::{Context, StepError, StepReport};
 
@@ -125,92 +125,43 @@ fn short(digest: &str) -> &str {
 /// Remarks of the parser, by file.
 pub type SyntaxRemarks = Vec<(String, Vec<Remark>)>;
 
-/// What is in the pending scripts: encoding, what cannot be run, lint. Returns the parser's remarks, judged after the dry run,
-/// and the time of parsing.
+/// What is in the pending scripts: encoding, what cannot be run. Returns the parser's remarks, judged after the dry run, and the time of
+/// parsing.
 pub fn contents(cx: &Context<'_>, report: &mut StepReport, scripts: &Scripts<'_>) -> Result<(SyntaxRemarks, Asked), StepError> {
-    let major = cx.target.major();
-    let suppressed = &cx.config.migrations.suppress;
     let asked = Asked::now();
     let (mut readable, mut runnable, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
-    for script in scripts.pending.iter().flat_map(|m| [Some(&m.up), m.down.as_ref(), m.verify.as_ref()]).flatten() {
-        readable.push(readable_row(script));
-        let split = split_bytes(&script.bytes);
-        let expected = "runs in one transaction of ours";
-        let refused = |reason| matches!(reason, RefusalReason::InvalidUtf8 | RefusalReason::NulByte);
-        let places: Vec<_> = split.refusals.iter().filter(|refusal| !refused(refusal.reason)).collect();
-        match places.is_empty() {
-            true if split.refusals.is_empty() => {
-                runnable.push(SubjectRow::new(&script.file, true, expected, format!("{} statements", split.statements.len())));
+    for migration in &scripts.pending {
+        for (script, down) in [(Some(&migration.up), false), (migration.down.as_ref(), true), (migration.verify.as_ref(), false)] {
+            let Some(script) = script else { continue };
+            let survey = Survey::of(&script.bytes);
+            readable.push(readable_row(script, &survey, down));
+            let expected = "runs in one transaction of ours";
+            let refused = |reason| matches!(reason, RefusalReason::InvalidUtf8 | RefusalReason::NulByte);
+            let places: Vec<_> = survey.refusals.iter().filter(|refusal| !refused(refusal.reason)).collect();
+            match places.is_empty() {
+                true if survey.refusals.is_empty() => {
+                    runnable.push(SubjectRow::new(&script.file, true, expected, format!("{} statements", survey.statements)));
+                }
+                true => runnable.push(SubjectRow::undecided(&script.file, expected, "cannot be read, see migration-file-readable")),
+                false => runnable.extend(places.into_iter().map(|refusal| {
+                    let subject = format!("{}:{}:{}", script.file, refusal.place.line, refusal.place.column);
+                    SubjectRow::new(subject, false, expected, &refusal.message)
+                })),
             }
-            true => runnable.push(SubjectRow::undecided(&script.file, expected, "cannot be read, see migration-file-readable")),
-            false => runnable.extend(places.into_iter().map(|refusal| {
-                let subject = format!("{}:{}:{}", script.file, refusal.place.line, refusal.place.column);
-                SubjectRow::new(subject, false, expected, &refusal.message)
-            })),
-        }
-        if let Ok(text) = decode(&script.bytes) {
-            cx.progress.say(&format!("parsing {}", script.file));
-            remarks.push((script.file.clone(), lint::syntax(text)));
+            if let Ok(text) = decode(&script.bytes) {
+                cx.progress.say(&format!("parsing {}", script.file));
+                remarks.push((script.file.clone(), lint::syntax(text).0));
+            }
         }
     }
     // One reading of the files answers what is readable, what can be run, and what parses.
     let parsed = asked.stopped();
     pending_or_unknown(report, "migration-file-readable", parsed.clone(), scripts, readable)?;
     pending_or_unknown(report, "migration-runnable", parsed.clone(), scripts, runnable)?;
-
-    let asked = Asked::now();
-    let (mut style, mut security) = (Vec::new(), Vec::new());
-    for migration in &scripts.pending {
-        let Ok(text) = decode(&migration.up.bytes) else { continue };
-        let file = &migration.up.file;
-        let rules = lint::by_rule(lint::lint(text, major, migration.transactional));
-        if rules.is_empty() {
-            style.push(SubjectRow::new(file, true, "no rule fires", "none"));
-        }
-        for (rule, (count, first)) in rules {
-            style.push(remark_row(format!("{file} {rule}"), &rule, file, count, &first, suppressed.get(&rule)));
-        }
-        let smells = lint::security(&split::split(text));
-        if smells.is_empty() {
-            security.push(SubjectRow::new(file, true, "nothing opened", "nothing"));
-        }
-        for smell in smells {
-            let subject = format!("{file}:{}:{}", smell.place.line, smell.place.column);
-            security.push(remark_row(subject, &smell.rule, file, 1, &smell, suppressed.get(&smell.rule)));
-        }
-    }
-    // One reading of the files answers both.
-    let asked = asked.stopped();
-    let left_out: Vec<String> = lint::LEFT_OUT.iter().map(ToString::to_string).collect();
-    let parameters = json!({ "left out": left_out, "suppressed": suppressed });
-    match scripts.pending.is_empty() {
-        true => {
-            pending_or_unknown(report, "migration-lint", asked.clone(), scripts, style)?;
-            pending_or_unknown(report, "migration-security-lint", asked, scripts, security)?;
-        }
-        false => {
-            crate::steps::probe(report, "migration-lint", asked.clone(), "files", parameters.clone(), style)?;
-            crate::steps::probe(report, "migration-security-lint", asked, "files", parameters, security)?;
-        }
-    }
     Ok((remarks, parsed))
 }
 
-fn remark_row(subject: String, rule: &str, file: &str, count: usize, first: &Remark, reason: Option<&String>) -> SubjectRow {
-    let place = format!("{file}:{}:{}", first.place.line, first.place.column);
-    let times = if count == 1 { String::new() } else { format!("{count} times, first ") };
-    let observed = format!("{times}at {place}: {}", first.message);
-    let detail = json!({ "rule": rule, "count": count });
-    match reason {
-        None => SubjectRow::new(subject, false, format!("not {rule}"), observed).with_detail(detail),
-        Some(reason) => {
-            let observed = format!("{observed} (accepted: {reason})");
-            SubjectRow::new(subject, true, format!("not {rule}, or accepted with a reason"), observed).with_detail(detail)
-        }
-    }
-}
-
-fn readable_row(script: &Script) -> SubjectRow {
+fn readable_row(script: &Script, survey: &Survey, down: bool) -> SubjectRow {
     let expected = "UTF-8 text with at least one statement";
     match decode(&script.bytes) {
         Err(refusal) => {
@@ -218,14 +169,14 @@ fn readable_row(script: &Script) -> SubjectRow {
             SubjectRow::new(subject, false, expected, refusal.message)
         }
         Ok(_) => {
-            let split = split_bytes(&script.bytes);
-            let empty = split.statements.is_empty() && split.refusals.is_empty();
-            let observed = match (empty, split.bom) {
+            let empty = survey.statements == 0 && survey.refusals.is_empty();
+            let observed = match (empty, survey.bom) {
+                (true, _) if down => "no statement in it, see down-undoes".to_owned(),
                 (true, _) => "no statement in it".to_owned(),
-                (false, true) => format!("{} statements; begins with a byte order mark, which is not sent", split.statements.len()),
-                (false, false) => format!("{} statements", split.statements.len()),
+                (false, true) => format!("{} statements; begins with a byte order mark, which is not sent", survey.statements),
+                (false, false) => format!("{} statements", survey.statements),
             };
-            SubjectRow::new(&script.file, !empty, expected, observed)
+            SubjectRow::new(&script.file, !empty || down, expected, observed)
         }
     }
 }

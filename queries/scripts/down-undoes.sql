@@ -1,0 +1,11 @@
+-- code: down-undoes
+-- title: Every way down does something
+-- step: scripts
+-- severity: high
+-- kind: probe
+-- when-none: not-applicable
+-- why: a way down that does nothing is counted as a way back until the hour it is needed
+-- fix: write what undoes the migration, or remove the file, so that the way back is known to be the backup
+--
+-- One row per down script of a pending migration: wrong if it has no statement, or if in the dry run its way up changed the catalog and it
+-- changed nothing. What it leaves behind is judged by the rollback task.

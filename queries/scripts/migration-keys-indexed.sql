@@ -1,0 +1,10 @@
+-- code: migration-keys-indexed
+-- title: Every new foreign key has an index on its own columns
+-- step: scripts
+-- severity: low
+-- kind: probe
+-- why: without one every delete in the parent reads the whole child
+-- fix: create the index in the same migration, before the key
+--
+-- The catalog after each file of the dry run: foreign keys that are new, and no whole index of their table begins with their columns in any
+-- order. One row per key, one right row per file without any.

@@ -1,0 +1,10 @@
+-- code: migration-lint-large-table
+-- title: No pending migration blocks or rewrites a large table
+-- step: scripts
+-- severity: medium
+-- kind: probe
+-- why: what takes a millisecond on an empty table holds up every user of a large one
+-- fix: use the way without a long lock that the rule names, or accept it at its place with a reason
+--
+-- The lint rules about blocking, where the table that the statement names has at least [migrations] large-table-rows rows in the backup of the
+-- environment task. One row per place, the largest table first; one right row per file without any.

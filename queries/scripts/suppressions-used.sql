@@ -1,0 +1,11 @@
+-- code: suppressions-used
+-- title: Every suppression still suppresses something
+-- step: scripts
+-- severity: low
+-- kind: probe
+-- when-none: not-applicable
+-- why: a suppression that outlived its reason hides the next finding
+-- fix: take the line away
+--
+-- One row per line of [migrations.suppress], one per stale comment about a rule that the dry run answers. Stale comments about other rules
+-- are remarks of migration-lint.
