@@ -456,7 +456,8 @@ mod tests {
             ["setting-leaks", "short-timeout-on-concurrently", "ban-concurrent-index-creation-in-transaction"]
         );
         assert_eq!(rules("set local search_path = a; set constraints all immediate"), Vec::<String>::new());
-        let catalog = Catalog { objects: [("row security".into(), [("public.t".into(), "enabled, forced".into())].into())].into() };
+        let objects = [("row security".into(), [("public.t".into(), "enabled, forced".into())].into())].into();
+        let catalog = Catalog { objects, ..Catalog::default() };
         let tables = Tables::of(&catalog, [("public.t".into(), 7)]);
         let remarks = &examined(&["update t set a = 1; insert into u values (1)"], &tables, &[]).remarks[0].1;
         assert_eq!(remarks.len(), 1);
