@@ -1,10 +1,11 @@
 # Two commands do all set-up on a fresh machine: `make demo` and `make test`.
-.PHONY: demo test test-all-pg bench build fmt clean help
+.PHONY: demo test test-peers test-all-pg bench build fmt clean help
 
 help:
 	@echo 'make demo         build, then run the whole plan on a throwaway PostgreSQL (result in ./ledger-demo)'
 	@echo 'make test         formatting, lints, licences and all tests, on PostgreSQL 15 and 18'
 	@echo 'make test-all-pg  the same with 16 and 17 as well'
+	@echo 'make test-peers   histories shared with every other migration tool that can be had; compiles some for minutes'
 	@echo 'make bench        speed as ratios, measured side by side in one run'
 	@echo 'make build        the release binary, target/release/ledger'
 
@@ -18,6 +19,10 @@ demo:
 
 test:
 	tools/test.sh
+
+test-peers:
+	tools/peers.sh all
+	LEDGER_TEST_PG_BIN="$$(tools/postgres.sh 15)" cargo test --locked --test layouts peers -- --include-ignored
 
 test-all-pg:
 	tools/test.sh 15 16 17 18

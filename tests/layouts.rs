@@ -8,6 +8,8 @@ mod support;
 mod day;
 #[path = "layouts/fixtures.rs"]
 mod fixtures;
+#[path = "layouts/peers.rs"]
+mod peers;
 #[path = "layouts/reading.rs"]
 mod reading;
 #[path = "layouts/refusals.rs"]

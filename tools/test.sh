@@ -52,6 +52,9 @@ cargo clippy --locked --no-default-features --quiet -- -D warnings
 step "cargo deny: licences, bans, sources"
 tools/deny.sh
 
+step "other migration tools, to share histories with"
+tools/peers.sh
+
 for number in "${!bins[@]}"; do
     step "tests on $("${bins[$number]}/initdb" --version)"
     if [ "$number" = 0 ]; then
@@ -60,7 +63,7 @@ for number in "${!bins[@]}"; do
     fi
     # What does not depend on the server's major was run in the first round, and so was the whole table of planted faults: of the
     # demo only the whole plan is played again.
-    LEDGER_TEST_PG_BIN="${bins[$number]}" cargo test --locked --quiet --test canary --test checks --test contracts --test layouts --test migrate \
+    LEDGER_TEST_PEERS=off LEDGER_TEST_PG_BIN="${bins[$number]}" cargo test --locked --quiet --test canary --test checks --test contracts --test layouts --test migrate \
         --test no_change --test performance --test pg --test row_security --test steps_fk_integrity
     LEDGER_TEST_PG_BIN="${bins[$number]}" cargo test --locked --quiet --test demo the_whole_plan
 done

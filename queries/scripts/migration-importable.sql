@@ -4,7 +4,7 @@
 -- severity: high
 -- kind: probe
 -- why: a migration that the tool runs and ledger does not, or runs otherwise, makes two different databases
--- fix: follow the way out that the finding names, or run the tool itself as a task (uses = "command")
+-- fix: follow the way out that the finding names, or run the tool itself (layout = "command")
 --
 -- One row per migration. Wrong where the layout's tool would run what is not SQL (Go, Rust, Java), would replace something in the text, would
 -- stop at the file, or would run a statement in a transaction that the server refuses there. Subjects are files, or file:line.

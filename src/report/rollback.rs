@@ -73,10 +73,13 @@ pub fn rollback(run: &Run) -> RollbackView {
         Some((seq, Product::Rollback(p))) => (Some(seq), Some(p)),
         _ => (None, None),
     };
-    let own_history = match product(run, StepKind::Scripts) {
-        Some((_, Product::Scripts(p))) => p.layout == "plain",
-        _ => false,
+    let layout = match product(run, StepKind::Scripts) {
+        Some((_, Product::Scripts(p))) => p.layout.as_str(),
+        _ => "",
     };
+    let plain = layout == "plain";
+    // The script that the rollback task makes writes every history that ledger writes.
+    let own_history = !["", "flyway", "command"].contains(&layout);
     let judgement = run.judgement();
     let judged = config.plan.task_using(StepKind::Rollback).and_then(|t| judgement.tasks.iter().find(|j| j.task == t.id));
     let dir = config.migrations.dir.display().to_string();
@@ -107,12 +110,18 @@ pub fn rollback(run: &Run) -> RollbackView {
             if target_version.is_empty() { "VERSION".into() } else { shell(&target_version) },
             shell(&database)
         ),
-        psql_commands: steps.iter().filter(|s| !s.no_return).map(|s| psql(&s.file, own_history.then_some(s.version.as_str()))).collect(),
+        psql_commands: match plain {
+            true => steps.iter().filter(|s| !s.no_return).map(|s| psql(&s.file, Some(s.version.as_str()))).collect(),
+            // In other layouts a file may hold the way up as well; the rollback task's script has the ways down alone.
+            false if steps.iter().any(|s| !s.no_return) => {
+                vec!["psql \"$DATABASE_URL\" -X -v ON_ERROR_STOP=1 -f rollback_script.sql".into()]
+            }
+            false => Vec::new(),
+        },
         own_history,
         restore_commands: backup.map(|b| restore(&database, b)).unwrap_or_default(),
         after_commands: [
-            own_history
-                .then(|| format!("psql -X -d {} -c 'SELECT version, name FROM ledger.schema_history ORDER BY version'", shell(&database))),
+            plain.then(|| format!("psql -X -d {} -c 'SELECT version, name FROM ledger.schema_history ORDER BY version'", shell(&database))),
             Some(format!("ledger run --only {}", shell(&task_id(run, StepKind::Environment)))),
             Some("ledger status".into()),
         ]

@@ -39,6 +39,37 @@ const CASES: &[Case] = &[
     ("sqlx", "1_a.sql", "create index concurrently i on t (a);\n", "1_a.sql:1", "-- no-transaction"),
     ("flyway", "V1__a.sql", "select '${schema}';\n", "V1__a.sql:1", "placeholder ${schema}"),
     ("flyway", "V2__Code.java", "class V2__Code {}\n", "V2__Code.java", "written in Java"),
+    ("diesel", "1_a/down.sql", "select 1;", "1_a", "no up.sql"),
+    ("refinery", "V1.2__a.sql", "select 1;", "V1.2__a.sql", "no whole number"),
+    ("refinery", "V2__a.rs", "fn migration() {}", "V2__a.rs", "written in Rust"),
+    ("refinery", "V1__a.sql", "create index concurrently i on t (a);", "V1__a.sql:1", "no way to opt out"),
+    ("sqitch", "sqitch.plan", "%project=x\na 2026-01-01T00:00:00Z Ada <ada@example.com>\n", "sqitch.plan:2", "no deploy script a.sql"),
+    ("liquibase", "a.sql", "--liquibase formatted sql\n--changeset a:1 runOnChange:true\nselect 1;\n", "a.sql:2", "runOnChange:true"),
+    (
+        "liquibase",
+        "a.sql",
+        "--liquibase formatted sql\n--changeset a:1\n--preconditions onFail:HALT\nselect 1;\n",
+        "a.sql:3",
+        "precondition",
+    ),
+    ("liquibase", "a.sql", "--liquibase formatted sql\n--changeset a:1 context:test\nselect 1;\n", "a.sql:2", "context:test"),
+    ("liquibase", "a.sql", "--liquibase formatted sql\nselect 1;\n--changeset a:1\nselect 1;\n", "a.sql:2", "before the first"),
+    ("liquibase", "a.yaml", "databaseChangeLog:\n", "a.yaml", "liquibase update-sql"),
+    ("graphile-migrate", "000001.sql", "--! Previous: -\n--! Hash: sha1:00\n\nselect 1;\n", "000001.sql", "refuses it"),
+    (
+        "graphile-migrate",
+        "000001.sql",
+        "--! Previous: -\n--! AllowInvalidHash\n--! Hash: sha1:0\n\ngrant all on schema public to :DATABASE_OWNER;\n",
+        "000001.sql:5",
+        ":DATABASE_OWNER",
+    ),
+    ("graphile-migrate", "000001.sql", "select 1;\n", "000001.sql:1", "empty line"),
+    ("node-pg-migrate", "1_a.ts", "export const up = 1;", "1_a.ts", "written in code"),
+    ("node-pg-migrate", "1_a.sql", "select 1;\n-- Down Migration\nselect 2;\n", "1_a.sql", "no Up line"),
+    ("sql-migrate", "1_a.sql", "-- +migrate Up\nselect 1\n", "1_a.sql:2", "no semicolon"),
+    ("sql-migrate", "1_a.sql", "select 1;\n-- +migrate Up\n", "1_a.sql:1", "before `-- +migrate Up`"),
+    ("yoyo", "0001.a.py", "steps = []", "0001.a.py", "written in Python"),
+    ("yoyo", "post-apply.sql", "select 1;", "post-apply.sql", "after every application"),
     ("flyway", "V1__a.sql", "select 1;\nvacuum t;\n", "V1__a.sql:2", "executeInTransaction=false"),
 ];
 
@@ -46,7 +77,9 @@ const CASES: &[Case] = &[
 fn every_refusal_has_its_place_and_its_way_out() {
     for (layout, file, text, subject, says) in CASES {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(file), text).unwrap();
+        let path = folder.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
         let set = MigrationSet::read(folder.path(), layout).unwrap();
         let refused: Vec<_> = set.oddities.iter().filter(|oddity| oddity.kind == OddityKind::NotImportable).collect();
         assert_eq!(refused.len(), 1, "{layout} {text}: {:?}", set.oddities);
@@ -88,7 +121,7 @@ fn folders_without_sql_are_named_with_the_way_out() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, "x").unwrap();
         let error = MigrationSet::read(folder.path(), "auto").unwrap_err().to_string();
-        assert!(error.contains(says) && error.contains("uses = \"command\"") | error.contains("liquibase"), "{file}: {error}");
+        assert!(error.contains(says) && error.contains("layout = \"command\"") | error.contains("liquibase"), "{file}: {error}");
     }
 }
 

@@ -4,10 +4,16 @@
 //! applied for both; one file per layout here knows it. A database without it is at the configured baseline, or at an unknown version.
 
 mod dbmate;
+mod diesel;
 mod flyway;
 mod golang;
 mod goose;
+mod graphile;
+mod liquibase;
+mod named;
 mod plain;
+mod refinery;
+mod sqitch;
 mod sqlx;
 mod supabase;
 
@@ -123,6 +129,12 @@ async fn rows(session: &Session, set: &MigrationSet) -> Result<Option<Vec<Histor
         Layout::Goose => goose::rows(session, set).await,
         Layout::Dbmate => dbmate::rows(session, set).await,
         Layout::Sqlx => sqlx::rows(session, set).await,
+        Layout::Diesel => diesel::rows(session, set).await,
+        Layout::Refinery => refinery::rows(session, set).await,
+        Layout::Sqitch => sqitch::rows(session, set).await,
+        Layout::Liquibase => liquibase::rows(session, set).await,
+        Layout::GraphileMigrate => graphile::rows(session, set).await,
+        Layout::NodePgMigrate | Layout::SqlMigrate | Layout::Yoyo => named::rows(session, set).await,
     }?;
     rows.sort_by(|a, b| compare(&a.version, &b.version));
     Ok(Some(rows))
@@ -172,6 +184,12 @@ fn create(set: &MigrationSet) -> String {
         Layout::Goose => goose::create(table),
         Layout::Dbmate => dbmate::create(table),
         Layout::Sqlx => sqlx::create(table),
+        Layout::Diesel => diesel::create(table),
+        Layout::Refinery => refinery::create(set),
+        Layout::Sqitch => sqitch::create(set),
+        Layout::Liquibase => liquibase::create(table),
+        Layout::GraphileMigrate => graphile::CREATE.to_owned(),
+        Layout::NodePgMigrate | Layout::SqlMigrate | Layout::Yoyo => named::create(set),
     }
 }
 
@@ -186,6 +204,12 @@ pub fn insert(migration: &Migration, run: &str, execution_us: &str) -> Option<St
         Layout::Goose => goose::insert(migration),
         Layout::Dbmate => dbmate::insert(migration),
         Layout::Sqlx => sqlx::insert(migration, execution_us),
+        Layout::Diesel => diesel::insert(migration),
+        Layout::Refinery => refinery::insert(migration),
+        Layout::Sqitch => sqitch::insert(migration),
+        Layout::Liquibase => liquibase::insert(migration),
+        Layout::GraphileMigrate => graphile::insert(migration),
+        Layout::NodePgMigrate | Layout::SqlMigrate | Layout::Yoyo => named::insert(migration),
     })
 }
 
@@ -194,11 +218,15 @@ pub fn delete(migration: &Migration) -> Option<String> {
     let Migration { history, version, .. } = migration;
     Some(match migration.layout {
         Layout::Plain => format!("DELETE FROM ledger.schema_history WHERE version = {}", literal(version)),
-        Layout::Supabase | Layout::Dbmate => format!("DELETE FROM {history} WHERE version = {}", literal(version)),
+        Layout::Supabase | Layout::Dbmate | Layout::Diesel => format!("DELETE FROM {history} WHERE version = {}", literal(version)),
         Layout::Flyway => return None,
         Layout::GolangMigrate => golang::delete(migration),
         Layout::Goose => format!("DELETE FROM {history} WHERE version_id = {}", number(version)),
-        Layout::Sqlx => format!("DELETE FROM {history} WHERE version = {}", number(version)),
+        Layout::Sqlx | Layout::Refinery => format!("DELETE FROM {history} WHERE version = {}", number(version)),
+        Layout::Sqitch => sqitch::delete(migration),
+        Layout::Liquibase => liquibase::delete(migration),
+        Layout::GraphileMigrate => graphile::delete(migration),
+        Layout::NodePgMigrate | Layout::SqlMigrate | Layout::Yoyo => named::delete(migration),
     })
 }
 

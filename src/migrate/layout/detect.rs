@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::{Layout, LayoutError, dbmate, golang, goose, walk};
+use super::{Layout, LayoutError, dbmate, golang, goose, graphile, liquibase, node_pg, refinery, sqitch, sql_migrate, walk, yoyo};
 
 /// How many files are opened to look for directives, and how far into each.
 const LOOKED_INTO: usize = 40;
@@ -16,20 +16,20 @@ const CODE: [(&str, &str, &str); 9] = [
     (
         ".py",
         "Python migrations",
-        "run the tool itself (alembic, Django, yoyo) as a task: uses = \"command\"; `alembic upgrade --sql` and `manage.py sqlmigrate` write SQL that can be read here",
+        "run the tool itself (alembic, Django, yoyo): layout = \"command\"; `alembic upgrade --sql` and `manage.py sqlmigrate` write SQL that can be read here",
     ),
-    (".rb", "Ruby migrations", "run `rails db:migrate` as a task: uses = \"command\""),
-    (".ts", "TypeScript migrations", "run the tool itself as a task: uses = \"command\""),
-    (".js", "JavaScript migrations", "run the tool itself as a task: uses = \"command\""),
+    (".rb", "Ruby migrations", "run `rails db:migrate` itself: layout = \"command\""),
+    (".ts", "TypeScript migrations", "run the tool itself: layout = \"command\""),
+    (".js", "JavaScript migrations", "run the tool itself: layout = \"command\""),
     (
         ".cs",
         "C# migrations",
-        "`dotnet ef migrations script` writes SQL that can be read here; or run the tool as a task: uses = \"command\"",
+        "`dotnet ef migrations script` writes SQL that can be read here; or run the tool itself: layout = \"command\"",
     ),
-    (".exs", "Elixir migrations", "run `mix ecto.migrate` as a task: uses = \"command\""),
-    (".go", "Go migrations", "run the team's own program as a task: uses = \"command\""),
-    (".rs", "Rust migrations", "run the team's own program as a task: uses = \"command\""),
-    (".php", "PHP migrations", "run the tool itself as a task: uses = \"command\""),
+    (".exs", "Elixir migrations", "run `mix ecto.migrate` itself: layout = \"command\""),
+    (".go", "Go migrations", "run the team's own program itself: layout = \"command\""),
+    (".rs", "Rust migrations", "run the team's own program itself: layout = \"command\""),
+    (".php", "PHP migrations", "run the tool itself: layout = \"command\""),
 ];
 
 const OPERATIONS: [(&str, &str, &str); 4] = [
@@ -37,22 +37,25 @@ const OPERATIONS: [(&str, &str, &str); 4] = [
     (
         ".yaml",
         "YAML change logs or operations",
-        "`liquibase update-sql` writes change logs as SQL; operations of pgroll's are run by pgroll alone, as a task: uses = \"command\"",
+        "`liquibase update-sql` writes change logs as SQL; operations of pgroll's are run by pgroll alone, itself: layout = \"command\"",
     ),
     (
         ".yml",
         "YAML change logs or operations",
-        "`liquibase update-sql` writes change logs as SQL; operations of pgroll's are run by pgroll alone, as a task: uses = \"command\"",
+        "`liquibase update-sql` writes change logs as SQL; operations of pgroll's are run by pgroll alone, itself: layout = \"command\"",
     ),
     (
         ".json",
         "JSON operations or change logs",
-        "pgroll keeps two versions of a schema at once, which only pgroll can do: run it as a task (uses = \"command\"); for Liquibase: `liquibase update-sql`",
+        "pgroll keeps two versions of a schema at once, which only pgroll can do: run it itself (layout = \"command\"); for Liquibase: `liquibase update-sql`",
     ),
 ];
 
 /// The layout of a folder.
 pub fn detect(dir: &Path) -> Result<Layout, LayoutError> {
+    if sqitch::is_here(dir) {
+        return Ok(Layout::Sqitch);
+    }
     let files = walk::tree(dir)?;
     let sql: Vec<&String> = files.iter().filter(|file| walk::without(file, ".sql").is_some()).collect();
     if sql.is_empty() {
@@ -61,12 +64,19 @@ pub fn detect(dir: &Path) -> Result<Layout, LayoutError> {
             None => Ok(Layout::Plain),
         };
     }
+    let near = Near::of(dir);
     let mut fits: Vec<(Layout, String)> = Vec::new();
     for file in sql.iter().take(LOOKED_INTO) {
         let bytes = head(dir, file)?;
-        for (layout, speaks, directive) in
-            [(Layout::Dbmate, dbmate::speaks(&bytes), "-- migrate:up"), (Layout::Goose, goose::speaks(&bytes), "-- +goose")]
-        {
+        for (layout, speaks, directive) in [
+            (Layout::Dbmate, dbmate::speaks(&bytes), "-- migrate:up"),
+            (Layout::Goose, goose::speaks(&bytes), "-- +goose"),
+            (Layout::SqlMigrate, sql_migrate::speaks(&bytes), "-- +migrate"),
+            (Layout::Liquibase, liquibase::speaks(&bytes), "--liquibase formatted sql"),
+            (Layout::GraphileMigrate, graphile::speaks(&bytes), "--! Previous:"),
+            (Layout::NodePgMigrate, node_pg::speaks(&bytes), "-- Up Migration"),
+            (Layout::Yoyo, yoyo::speaks(&bytes) || (near.yoyo && walk::base(file).ends_with(".rollback.sql")), "-- depends:"),
+        ] {
             if speaks && !fits.iter().any(|(known, _)| *known == layout) {
                 fits.push((layout, format!("`{directive}` in {file}")));
             }
@@ -77,22 +87,31 @@ pub fn detect(dir: &Path) -> Result<Layout, LayoutError> {
         [] => {}
         _ => return Err(two_fit(dir, &fits)),
     }
-    by_names(dir, &files)
+    by_names(dir, &files, &near)
 }
 
 /// Names that only one tool writes, then names that several share, told apart by the files around the folder.
-fn by_names(dir: &Path, files: &[String]) -> Result<Layout, LayoutError> {
-    let near = Near::of(dir);
+fn by_names(dir: &Path, files: &[String], near: &Near) -> Result<Layout, LayoutError> {
     let bases: Vec<&str> = files.iter().map(|file| walk::base(file)).collect();
+    let folders = files.iter().filter(|file| file.matches('/').count() == 1 && file.ends_with("/up.sql")).count();
+    if folders > 0 && (near.diesel || !files.iter().any(|file| !file.contains('/') && file.ends_with(".sql"))) {
+        return Ok(Layout::Diesel);
+    }
+    if near.yoyo {
+        return Ok(Layout::Yoyo);
+    }
     let flyway_names = bases.iter().filter(|base| lettered(base, 'V')).count();
     if flyway_names > 0 {
         let sure = near.flyway || bases.iter().any(|base| base.starts_with("R__") || base.ends_with(".sql.conf") || dotted(base));
-        return match sure {
-            true => Ok(Layout::Flyway),
-            false => Err(two_fit(
+        let rust = bases.iter().any(|base| base.strip_suffix(".rs").is_some_and(|stem| refinery::named(stem).is_some()));
+        return match (sure, near.refinery || rust) {
+            (true, false) => Ok(Layout::Flyway),
+            (false, true) => Ok(Layout::Refinery),
+            _ => Err(two_fit(
                 dir,
                 &[
                     (Layout::Flyway, "V<number>__name.sql, history flyway_schema_history".to_owned()),
+                    (Layout::Refinery, "the same names, history refinery_schema_history".to_owned()),
                     (Layout::Plain, "the same names, history ledger.schema_history".to_owned()),
                 ],
             )),
@@ -141,6 +160,9 @@ struct Near {
     supabase: bool,
     flyway: bool,
     sqlx: bool,
+    diesel: bool,
+    refinery: bool,
+    yoyo: bool,
     go: bool,
 }
 
@@ -156,6 +178,9 @@ impl Near {
             near.flyway |= has("flyway.conf") || has("flyway.toml") || has("conf/flyway.conf");
             near.go |= has("go.mod");
             near.sqlx |= has(".sqlx") || has("sqlx.toml") || mentions(&folder.join("Cargo.toml"), "sqlx");
+            near.diesel |= has("diesel.toml");
+            near.refinery |= has("refinery.toml") || mentions(&folder.join("Cargo.toml"), "refinery");
+            near.yoyo |= has("yoyo.ini");
             if has(".git") {
                 break;
             }

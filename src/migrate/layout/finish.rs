@@ -1,5 +1,7 @@
 //! What every layout but the plain one has in common, done once after reading.
 
+use std::cmp::Ordering;
+
 use super::{Migration, MigrationSet, Oddity, OddityKind, compare};
 use crate::migrate::split::{Splitter, StatementKind, decode, runs_in_a_transaction};
 
@@ -15,13 +17,21 @@ pub fn finish(set: &mut MigrationSet) {
         set.oddities.extend(run_otherwise(migration));
     }
     for pair in set.migrations.windows(2) {
-        if compare(&pair[0].version, &pair[1].version).is_eq() {
-            set.oddities.push(Oddity {
-                kind: OddityKind::DuplicateVersion,
-                subject: pair[1].up.file.clone(),
-                message: format!("version {} is also claimed by {}", pair[1].version, pair[0].up.file),
-            });
-        }
+        let (kind, message) = match compare(&pair[0].version, &pair[1].version) {
+            Ordering::Less => continue,
+            Ordering::Equal => {
+                (OddityKind::DuplicateVersion, format!("version {} is also claimed by {}", pair[1].version, pair[0].up.file))
+            }
+            // The tool sorts by name; it is followed.
+            Ordering::Greater => {
+                let tool = set.layout.name();
+                (
+                    OddityKind::NameOrder,
+                    format!("has a lower number than {}, and {tool}, which sorts by name, runs it later", pair[0].up.file),
+                )
+            }
+        };
+        set.oddities.push(Oddity { kind, subject: pair[1].up.file.clone(), message });
     }
 }
 

@@ -27,7 +27,7 @@ pub fn read(dir: &Path) -> Result<MigrationSet, LayoutError> {
         let base = walk::base(file);
         if base.ends_with(".java") || base.ends_with(".class") {
             if named(base.split('.').next().unwrap_or(base)).is_some() {
-                let message = "is a migration written in Java, which only Flyway can run: run Flyway as a task (uses = \"command\"), or write it in SQL";
+                let message = "is a migration written in Java, which only Flyway can run: run Flyway itself (layout = \"command\"), or write it in SQL";
                 set.oddities.push(Oddity::not_importable(file.as_str(), message));
             }
             continue;
@@ -42,7 +42,7 @@ pub fn read(dir: &Path) -> Result<MigrationSet, LayoutError> {
         let bytes = walk::bytes(dir, file)?;
         if let Some((line, name)) = placeholder(&bytes) {
             let message = format!(
-                "Flyway replaces the placeholder {name} here by a setting: write the value, or run Flyway as a task (uses = \"command\")"
+                "Flyway replaces the placeholder {name} here by a setting: write the value, or run Flyway itself (layout = \"command\")"
             );
             set.oddities.push(Oddity::not_importable(format!("{file}:{line}"), message));
         }

@@ -28,8 +28,8 @@ pub fn read(dir: &Path) -> Result<MigrationSet, LayoutError> {
         };
         set.files += 1;
         if go {
-            let message = "is a migration written in Go, which only the team's own program can run: run the program as a task \
-                           (uses = \"command\"), or write the migration in SQL";
+            let message = "is a migration written in Go, which only the team's own program can run: run the program itself \
+                           (layout = \"command\"), or write the migration in SQL";
             set.oddities.push(Oddity::not_importable(file.as_str(), message));
             continue;
         }
@@ -97,7 +97,7 @@ fn sections(bytes: &[u8]) -> Result<Sections, (u64, String)> {
         }
         if envsub && has_variable(text) {
             return fail(
-                "goose would put an environment variable in here (ENVSUB ON), and what it holds is not part of the file: write the value, or run goose as a task (uses = \"command\")",
+                "goose would put an environment variable in here (ENVSUB ON), and what it holds is not part of the file: write the value, or run goose itself (layout = \"command\")",
             );
         }
         if inside.is_none() {

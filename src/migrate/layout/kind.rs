@@ -15,11 +15,35 @@ pub enum Layout {
     Goose,
     Dbmate,
     Sqlx,
+    Diesel,
+    Refinery,
+    Sqitch,
+    Liquibase,
+    GraphileMigrate,
+    NodePgMigrate,
+    SqlMigrate,
+    Yoyo,
 }
 
 impl Layout {
     /// Every layout, in the order in which they are listed.
-    pub const ALL: [Self; 7] = [Self::Plain, Self::Supabase, Self::Flyway, Self::GolangMigrate, Self::Goose, Self::Dbmate, Self::Sqlx];
+    pub const ALL: [Self; 15] = [
+        Self::Plain,
+        Self::Supabase,
+        Self::Flyway,
+        Self::GolangMigrate,
+        Self::Goose,
+        Self::Dbmate,
+        Self::Sqlx,
+        Self::Diesel,
+        Self::Refinery,
+        Self::Sqitch,
+        Self::Liquibase,
+        Self::GraphileMigrate,
+        Self::NodePgMigrate,
+        Self::SqlMigrate,
+        Self::Yoyo,
+    ];
 
     /// The layout of this name in `ledger.toml`; `auto` detects it.
     pub fn named(name: &str, dir: &Path) -> Result<Self, LayoutError> {
@@ -39,6 +63,14 @@ impl Layout {
             Self::Goose => "goose",
             Self::Dbmate => "dbmate",
             Self::Sqlx => "sqlx",
+            Self::Diesel => "diesel",
+            Self::Refinery => "refinery",
+            Self::Sqitch => "sqitch",
+            Self::Liquibase => "liquibase",
+            Self::GraphileMigrate => "graphile-migrate",
+            Self::NodePgMigrate => "node-pg-migrate",
+            Self::SqlMigrate => "sql-migrate",
+            Self::Yoyo => "yoyo",
         }
     }
 
@@ -56,6 +88,14 @@ impl Layout {
             Self::GolangMigrate | Self::Dbmate => "public.schema_migrations",
             Self::Goose => "public.goose_db_version",
             Self::Sqlx => "public._sqlx_migrations",
+            Self::Diesel => "public.__diesel_schema_migrations",
+            Self::Refinery => "public.refinery_schema_history",
+            Self::Sqitch => "sqitch.changes",
+            Self::Liquibase => "public.databasechangelog",
+            Self::GraphileMigrate => "graphile_migrate.migrations",
+            Self::NodePgMigrate => "public.pgmigrations",
+            Self::SqlMigrate => "public.gorp_migrations",
+            Self::Yoyo => "public._yoyo_migration",
         }
     }
 
@@ -64,7 +104,7 @@ impl Layout {
         match self {
             Self::Flyway => Some(
                 "Flyway's history holds checksums and ranks that only Flyway may write, so ledger reads it and never writes it: apply with \
-                 `flyway migrate` (as a task: uses = \"command\"), then run the verification tasks",
+                 `flyway migrate` (itself: layout = \"command\"), then run the verification tasks",
             ),
             _ => None,
         }
@@ -78,15 +118,21 @@ impl Layout {
             Self::Goose => Some("a line `-- +goose NO TRANSACTION`"),
             Self::Dbmate => Some("`transaction:false` on the `-- migrate:up` line"),
             Self::Sqlx => Some("`-- no-transaction` as the very first bytes of the file"),
-            Self::Supabase | Self::GolangMigrate => None,
+            Self::Diesel => Some("a metadata.toml beside it that says `run_in_transaction = false`"),
+            Self::Liquibase => Some("`runInTransaction:false` on the `--changeset` line"),
+            Self::GraphileMigrate => Some("`--! no-transaction` as the first line of its body"),
+            Self::SqlMigrate => Some("`notransaction` on the `-- +migrate Up` line"),
+            Self::Yoyo => Some("a first line `-- transactional: false`"),
+            Self::Supabase | Self::GolangMigrate | Self::Refinery | Self::Sqitch | Self::NodePgMigrate => None,
         }
     }
 
     /// Whether the tool runs statements that cannot share a transaction alone, wherever they stand.
     pub(super) fn runs_alone_what_must(self) -> bool {
         match self {
-            Self::Plain | Self::Supabase => true,
-            Self::Flyway | Self::GolangMigrate | Self::Goose | Self::Dbmate | Self::Sqlx => false,
+            // sqitch's scripts are psql's, which sends statement by statement.
+            Self::Plain | Self::Supabase | Self::Sqitch => true,
+            _ => false,
         }
     }
 
@@ -94,8 +140,16 @@ impl Layout {
     /// (PostgreSQL manual, protocol: multiple statements in a simple query).
     pub(super) fn sends_one_message(self) -> bool {
         match self {
-            Self::GolangMigrate | Self::Dbmate | Self::Sqlx => true,
-            Self::Plain | Self::Supabase | Self::Flyway | Self::Goose => false,
+            Self::GolangMigrate
+            | Self::Dbmate
+            | Self::Sqlx
+            | Self::Diesel
+            | Self::Refinery
+            | Self::GraphileMigrate
+            | Self::NodePgMigrate => true,
+            Self::Plain | Self::Supabase | Self::Flyway | Self::Goose | Self::Sqitch | Self::Liquibase | Self::SqlMigrate | Self::Yoyo => {
+                false
+            }
         }
     }
 

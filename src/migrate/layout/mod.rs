@@ -16,12 +16,21 @@ pub mod version;
 mod walk;
 
 mod dbmate;
+mod diesel;
 mod flyway;
 mod golang;
 mod goose;
+mod graphile;
+mod liquibase;
+mod node_pg;
+mod numbers;
 pub mod plain;
+mod refinery;
+pub mod sqitch;
+mod sql_migrate;
 mod sqlx;
 mod supabase;
+mod yoyo;
 
 use std::path::{Path, PathBuf};
 
@@ -76,6 +85,20 @@ pub enum Key {
     Name(String),
     /// The version, and for the way back the version before it.
     After(Option<String>),
+    /// graphile-migrate's hash, the one before, and the file's name without its slug.
+    Hashed {
+        hash: String,
+        previous: Option<String>,
+        file: String,
+    },
+    /// Liquibase's.
+    ChangeSet {
+        id: String,
+        author: String,
+        file: String,
+    },
+    /// sqitch's, with all that its registry keeps of it.
+    Sqitch(Box<sqitch::Change>),
 }
 
 /// What kind of oddity a layout reader met.
@@ -151,6 +174,14 @@ impl MigrationSet {
             Layout::Goose => goose::read(dir),
             Layout::Dbmate => dbmate::read(dir),
             Layout::Sqlx => sqlx::read(dir),
+            Layout::Diesel => diesel::read(dir),
+            Layout::Refinery => refinery::read(dir),
+            Layout::Sqitch => sqitch::read(dir),
+            Layout::Liquibase => liquibase::read(dir),
+            Layout::GraphileMigrate => graphile::read(dir),
+            Layout::NodePgMigrate => node_pg::read(dir),
+            Layout::SqlMigrate => sql_migrate::read(dir),
+            Layout::Yoyo => yoyo::read(dir),
         }?;
         finish::finish(&mut set);
         Ok(set)
@@ -164,6 +195,19 @@ impl MigrationSet {
     /// The history table that this set's migrations are recorded in, quoted.
     pub fn history(&self) -> &str {
         self.migrations.first().map_or(self.layout.default_history(), |migration| migration.history.as_str())
+    }
+
+    /// Whether a table (`schema.table`, as the server quotes it) is the layout's own bookkeeping.
+    pub fn keeps(&self, table: &str) -> bool {
+        let table = table.replace('"', "");
+        let own = self.history().replace('"', "");
+        let schema = own.split('.').next().unwrap_or_default();
+        match self.layout {
+            Layout::Sqitch | Layout::Supabase | Layout::GraphileMigrate | Layout::Plain => table.split('.').next() == Some(schema),
+            Layout::Yoyo => table == own || table.starts_with(&format!("{schema}._yoyo_")) || table == format!("{schema}.yoyo_lock"),
+            Layout::Liquibase => table == own || table == format!("{own}lock"),
+            _ => table == own,
+        }
     }
 
     /// The migration of this version (`3` finds `003`), or of this name where no version is meant.

@@ -110,7 +110,7 @@ async fn stages(
 
     for migration in set.migrations.iter().filter(|m| !state.has(&m.version)) {
         if trial.at_target.is_none() && above.first().is_some_and(|first| first.version == migration.version) {
-            trial.at_target = Some(snapshot(cx, copy).await?);
+            trial.at_target = Some(snapshot(cx, set, copy).await?);
         }
         let proved = prove(&hands, migration, &options, (0, None), &mut |line| say(line)).await;
         if !proved.holds() {
@@ -133,7 +133,7 @@ async fn stages(
     if !trial.went_down() {
         return Ok(());
     }
-    trial.after = Some(snapshot(cx, copy).await?);
+    trial.after = Some(snapshot(cx, set, copy).await?);
 
     say("up again".into());
     for migration in above {
@@ -182,7 +182,7 @@ async fn row_counts(session: &Session, tables: &[String]) -> Result<RowCounts, P
     Ok(counts)
 }
 
-async fn snapshot(cx: &Context<'_>, copy: &Target) -> Result<Snapshot, PgError> {
+async fn snapshot(cx: &Context<'_>, set: &MigrationSet, copy: &Target) -> Result<Snapshot, PgError> {
     let mut excluded = cx.config.backup.exclude_schemas.clone();
     excluded.push("ledger".to_owned());
     let session = copy.session(Access::ReadOnly).await?;
@@ -190,6 +190,8 @@ async fn snapshot(cx: &Context<'_>, copy: &Target) -> Result<Snapshot, PgError> 
     let catalog = Catalog::read(&session, &excluded).await?;
     let catalog_read = asked.stopped();
     let asked = Asked::now();
-    let tables = table_states(&session, &excluded).await?;
+    let mut tables = table_states(&session, &excluded).await?;
+    // The tool's own bookkeeping goes on through a way back, as it should.
+    tables.retain(|state| !set.keeps(&state.table));
     Ok(Snapshot { catalog, tables, catalog_read, tables_read: asked.stopped() })
 }
