@@ -78,7 +78,7 @@ const SPLICES: &[&str] = &[
 ];
 
 /// One to three changes: a bit, a byte taken out, a token put in, a piece doubled, the end cut off.
-fn mutate(rng: &mut fastrand::Rng, good: &[u8], splices: &[&str]) -> Vec<u8> {
+pub fn mutate(rng: &mut fastrand::Rng, good: &[u8], splices: &[&str]) -> Vec<u8> {
     let mut bytes = good.to_vec();
     for _ in 0..rng.usize(1..=3) {
         let at = rng.usize(0..bytes.len().max(1)).min(bytes.len().saturating_sub(1));
