@@ -180,10 +180,15 @@ pub struct Tenancy {
     pub roles: Vec<String>,
     /// Roles that go round row security by design (BYPASSRLS) and are never given to a client: named in the report, not probed.
     pub trusted_roles: Vec<String>,
+    /// Whether row security must be forced on every tenant table, or only where the application can become the table's owner.
+    pub force: bool,
     /// How a session says which tenant it acts for.
     pub identity: Option<Identity>,
     /// Why there are no tenants to keep apart. It counts only where the catalog shows none: what is found is examined all the same.
     pub single_tenant: Option<String>,
+    /// Schemas in which tables are not looked for: those that backups leave out. Not in the file; a table of theirs can be named.
+    #[serde(skip)]
+    pub left_out: Vec<String>,
 }
 
 /// One way a session carries its identity. `setting` is given the tenant's key (or, for claims, a JSON object).
@@ -368,11 +373,12 @@ impl Config {
             place: place(&String::from_utf8_lossy(&bytes[..error.valid_up_to()]), error.valid_up_to()),
             message: "not UTF-8".into(),
         })?;
-        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Parse {
+        let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::Parse {
             path: path.into(),
             place: place(text, error.span().map_or(0, |span| span.start)),
             message: error.message().to_owned(),
         })?;
+        config.tenancy.left_out.clone_from(&config.backup.exclude_schemas);
         config.plan.validate().map_err(|source| ConfigError::Plan { path: path.into(), source })?;
         config.reasons().map_err(|message| ConfigError::Reason { path: path.into(), message })?;
         Ok(config)

@@ -16,6 +16,8 @@ mod lint;
 mod set_up;
 #[path = "cli/staged.rs"]
 mod staged;
+#[path = "cli/supabase.rs"]
+mod supabase;
 mod support;
 
 use harness::Project;

@@ -46,9 +46,9 @@ pub fn stated() -> Tenancy {
         root: Some("public.tenants".into()),
         column: Some("tenant_id".into()),
         roles: vec!["app_user".into()],
-        trusted_roles: Vec::new(),
-        single_tenant: None,
+        force: true,
         identity: Some(Identity { setting: "app.tenant_id".into(), claim: String::new() }),
+        ..Tenancy::default()
     }
 }
 
@@ -82,7 +82,7 @@ impl Examined {
         let session = target.session(Access::ReadOnly).await.unwrap();
         let shape = Shape::read(&session).await.unwrap();
         let model = Model::find(&shape, stated);
-        let mut evidence = coverage(&session, &parameters(&shape, &model), &|_| ()).await;
+        let mut evidence = coverage(&session, &parameters(&shape, &model, stated), &|_| ()).await;
         drop(session);
         let isolation = isolate(&target, stated, &|_| ()).await.unwrap();
         evidence.extend(isolation.evidence.iter().cloned());

@@ -1,9 +1,9 @@
 -- code: rls-policies-per-command
 -- title: Every command an application role may run on a tenant table has a policy
 -- step: row-security
--- severity: high
+-- severity: medium
 -- min-subjects: 1
--- why: a granted command without a permissive policy is refused for every row, and a table without any policy was forgotten
+-- why: a granted command without a permissive policy is refused for every row: safe, but a grant or a policy was forgotten
 -- fix: CREATE POLICY … FOR the command TO the role, or REVOKE the command
 WITH RECURSIVE wanted AS (
     SELECT t.name, pg_catalog.to_regclass(t.name)::pg_catalog.oid AS oid

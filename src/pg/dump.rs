@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::Catalog;
 use super::data::{self, Position};
+use super::frame::Others;
 use super::programs::{self, Program};
 use super::tool::Tool;
 use super::{Access, PgError, PgErrorKind, Target};
@@ -128,6 +129,7 @@ impl Tools {
                 return Err(error);
             }
         };
+        self.dump_frame(target, &session, file, &snapshot, &config.exclude_schemas).await?;
         session.batch("COMMIT").await?;
         let after = data::positions(&session, &config.exclude_schemas).await?;
         let toc_entries = self.contents(file).await?.lines().filter(|line| is_entry(line)).count() as u64;
@@ -177,12 +179,16 @@ impl Tools {
     /// statements of a newer pg_restore that the server does not know.
     ///
     /// Comments on extensions are left out always: they are the extension's own, and only its owner may set them. So are subscriptions: a
-    /// copy must not hold on to another server's slot, and a database with one cannot be dropped.
+    /// copy must not hold on to another server's slot, and a database with one cannot be dropped. What only a role may make that the
+    /// session may not act as is left out as [`Catalog::read`] leaves it out.
     pub async fn restore(&self, into: &Target, file: &Path) -> Result<Vec<String>, PgError> {
+        self.restore_frame(into, file).await?;
         let contents = self.contents(file).await?;
         let mut list = tempfile::NamedTempFile::new().map_err(|error| PgError::other(format!("cannot make a temporary file: {error}")))?;
         let left_out = [" COMMENT - EXTENSION ", " SUBSCRIPTION - ", " COMMENT - SUBSCRIPTION ", " SUBSCRIPTION TABLE "];
-        let kept: Vec<&str> = contents.lines().filter(|line| !left_out.iter().any(|entry| line.contains(entry))).collect();
+        let others = Others::of(into).await?;
+        let kept: Vec<&str> =
+            contents.lines().filter(|line| !left_out.iter().any(|entry| line.contains(entry)) && !others.alone_may_make(line)).collect();
         list.write_all((kept.join("\n") + "\n").as_bytes())
             .map_err(|error| PgError::other(format!("cannot write a temporary file: {error}")))?;
 
@@ -191,7 +197,7 @@ impl Tools {
             .connect(into.spec(), into.application_name())
             .arg("--no-password")
             .arg(format!("--jobs={}", self.jobs))
-            .arg(format!("--dbname=dbname='{}'", into.spec().database().replace('\\', "\\\\").replace('\'', "\\'")))
+            .arg(into_database(into))
             .arg({
                 let mut argument = std::ffi::OsString::from("--use-list=");
                 argument.push(list.path());
@@ -203,12 +209,19 @@ impl Tools {
         let ended = tool.arg(file).run().await?;
         let errors = ended.stderr.matches("pg_restore: error:").count();
         let refused = ended.stderr.matches(&format!("Command was: {REFUSED_SET}")).count();
-        match ended.status.success() && errors == 0 {
-            true => Ok(Vec::new()),
-            false if newer && refused > 0 && errors == refused => Ok(vec![REFUSED_SET.to_owned()]),
-            false => Err(ended.error()),
-        }
+        let left_out = match ended.status.success() && errors == 0 {
+            true => Vec::new(),
+            false if newer && refused > 0 && errors == refused => vec![REFUSED_SET.to_owned()],
+            false => return Err(ended.error()),
+        };
+        self.restore_frame_again(into, file).await?;
+        Ok(left_out)
     }
+}
+
+/// The argument that names the database to restore into.
+pub(super) fn into_database(into: &Target) -> String {
+    format!("--dbname=dbname='{}'", into.spec().database().replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
 fn no_tool(message: String) -> PgError {
@@ -238,7 +251,7 @@ fn best(name: &str, wanted: i32, server_major: i32) -> Result<Program, PgError> 
 }
 
 /// The folder 0700, the file 0600 and empty; pg_dump truncates it and keeps its mode.
-fn prepare(file: &Path) -> Result<(), PgError> {
+pub(super) fn prepare(file: &Path) -> Result<(), PgError> {
     let failed = |what: &str, path: &Path, error: std::io::Error| PgError::other(format!("cannot {what} {}: {error}", path.display()));
     if let Some(folder) = file.parent() {
         let mut builder = std::fs::DirBuilder::new();

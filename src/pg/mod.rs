@@ -9,6 +9,7 @@ pub mod connect;
 pub mod data;
 pub mod dump;
 pub mod error;
+pub mod frame;
 mod normal;
 pub mod programs;
 pub mod scratch;

@@ -246,6 +246,10 @@ pub fn prune(folder: &std::path::Path, keep: usize, run: &str) -> std::io::Resul
     let mut removed = Vec::new();
     for (_, name) in dumps.into_iter().take(many).filter(|(_, name)| !name.starts_with(&format!("{run}_"))) {
         std::fs::remove_file(folder.join(&name))?;
+        match std::fs::remove_file(crate::pg::frame::beside(&folder.join(&name))) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         removed.push(name);
     }
     Ok(removed)

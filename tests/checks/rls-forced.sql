@@ -1,5 +1,5 @@
 -- subject: public.clauses
--- parameters: {"tables": ["public.clauses", "public.alerts"], "roles": ["app_user"]}
+-- parameters: {"tables": ["public.clauses", "public.alerts"], "roles": ["app_user"], "force": true}
 -- setup
 CREATE TABLE public.clauses (id int PRIMARY KEY, tenant_id int NOT NULL);
 CREATE TABLE public.alerts (id int PRIMARY KEY, tenant_id int NOT NULL);

@@ -20,7 +20,7 @@
                            FROM pg_catalog.pg_publication_rel r WHERE r.prpubid = p.oid) || ')',
             'schemas (' || (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(n.nspname), ', ' ORDER BY n.nspname)
                             FROM pg_catalog.pg_publication_namespace pn JOIN pg_catalog.pg_namespace n ON n.oid = pn.pnnspid WHERE pn.pnpubid = p.oid) || ')')
-    FROM pg_catalog.pg_publication p
+    FROM publications p
     UNION ALL
     -- Where it connects to is a secret, and not for every role to read.
     SELECT 'subscription', pg_catalog.quote_ident(s.subname),

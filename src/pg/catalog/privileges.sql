@@ -18,7 +18,7 @@
              ELSE pg_catalog.string_agg(x.privilege_type || CASE WHEN x.is_grantable AND x.grantee <> d.defaclrole THEN '*' ELSE '' END, ', ' ORDER BY x.privilege_type) END
     FROM pg_catalog.pg_default_acl d
     LEFT JOIN pg_catalog.pg_namespace n ON n.oid = d.defaclnamespace, LATERAL pg_catalog.aclexplode(d.defaclacl) x
-    WHERE d.defaclnamespace = 0 OR d.defaclnamespace IN (SELECT oid FROM schemas)
+    WHERE (d.defaclnamespace = 0 OR d.defaclnamespace IN (SELECT oid FROM schemas)) AND pg_catalog.pg_has_role(d.defaclrole, 'MEMBER')
     GROUP BY d.oid, d.defaclobjtype, d.defaclrole, n.nspname, x.grantee
 
     UNION ALL
@@ -43,7 +43,7 @@
           UNION ALL SELECT 'foreign data wrapper ' || pg_catalog.quote_ident(fdwname), fdwowner FROM wrappers
           UNION ALL SELECT 'foreign server ' || pg_catalog.quote_ident(srvname), srvowner FROM servers
           UNION ALL SELECT 'event trigger ' || pg_catalog.quote_ident(evtname), evtowner FROM event_triggers
-          UNION ALL SELECT 'publication ' || pg_catalog.quote_ident(pubname), pubowner FROM pg_catalog.pg_publication) o
+          UNION ALL SELECT 'publication ' || pg_catalog.quote_ident(pubname), pubowner FROM publications) o
 
     UNION ALL
     -- Of whatever somebody made. What extensions say of themselves, and the server of schema public, is theirs.

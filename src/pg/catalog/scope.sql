@@ -97,9 +97,15 @@ servers AS (
     SELECT f.* FROM pg_catalog.pg_foreign_server f
     WHERE NOT EXISTS (SELECT FROM owned_by_extension e WHERE e.classid = 'pg_catalog.pg_foreign_server'::pg_catalog.regclass AND e.objid = f.oid)
 ),
+-- Event triggers are a superuser's to make, publications and default privileges their role's: who may not act as that role (on a hosted
+-- platform, whose own they are) can neither change nor restore them, and does not compare them.
 event_triggers AS (
     SELECT t.* FROM pg_catalog.pg_event_trigger t
-    WHERE NOT EXISTS (SELECT FROM owned_by_extension e WHERE e.classid = 'pg_catalog.pg_event_trigger'::pg_catalog.regclass AND e.objid = t.oid)
+    WHERE (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = CURRENT_USER)
+      AND NOT EXISTS (SELECT FROM owned_by_extension e WHERE e.classid = 'pg_catalog.pg_event_trigger'::pg_catalog.regclass AND e.objid = t.oid)
+),
+publications AS (
+    SELECT p.* FROM pg_catalog.pg_publication p WHERE pg_catalog.pg_has_role(p.pubowner, 'MEMBER')
 ),
 -- Options of foreign things, what looks like a secret hidden. Of user mappings only names are kept.
 options (class, oid, text) AS (

@@ -35,6 +35,10 @@ const QUERIES: [&str; 7] = [
     "required-extensions",
 ];
 
+/// Those of them that only somebody who migrates needs answered.
+const OF_MIGRATIONS: [&str; 3] = ["accepts-writes", "role-creates", "role-owns-tables"];
+const NO_MIGRATIONS: &str = "no task of the plan has to do with migrations";
+
 /// Examines the environment, backs the database up, and hands both over.
 pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepError> {
     sweep(cx).await;
@@ -116,7 +120,10 @@ async fn questions(cx: &Context<'_>, session: &Session, (facts, read): (&Facts, 
     });
     for code in QUERIES {
         cx.progress.say(code);
-        report.evidence.push(ask(session, known(code)?, parameters.clone(), "target").await);
+        report.evidence.push(match migrates(cx) || !OF_MIGRATIONS.contains(&code) {
+            true => ask(session, known(code)?, parameters.clone(), "target").await,
+            false => Asked::unmeasured().not_applicable(known(code)?, "target", parameters.clone(), NO_MIGRATIONS),
+        });
     }
     let check = known("role-makes-scratch")?;
     let asked = Asked::now();
@@ -127,13 +134,17 @@ async fn questions(cx: &Context<'_>, session: &Session, (facts, read): (&Facts, 
     Ok(())
 }
 
+/// Whether any task of the plan has to do with migrations.
+fn migrates(cx: &Context<'_>) -> bool {
+    [StepKind::Scripts, StepKind::Execute, StepKind::Rollback].iter().any(|step| cx.config.plan.task_using(*step).is_some())
+}
+
 /// The version by history or baseline, and the check that it is known.
 async fn schema_version(cx: &Context<'_>, session: &Session, report: &mut StepReport) -> Result<Option<String>, StepError> {
     let check = find("schema-version").ok_or_else(|| StepError::cannot("there is no check schema-version"))?;
     let asked = Asked::now();
-    let plan = &cx.config.plan;
-    if [StepKind::Scripts, StepKind::Execute, StepKind::Rollback].iter().all(|step| plan.task_using(*step).is_none()) {
-        report.evidence.push(asked.not_applicable(check, "target", Value::Null, "no task of the plan has to do with migrations"));
+    if !migrates(cx) {
+        report.evidence.push(asked.not_applicable(check, "target", Value::Null, NO_MIGRATIONS));
         return Ok(None);
     }
     let migrations = &cx.config.migrations;

@@ -69,7 +69,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     let model_json = model.to_json(&shape);
     cx.log.line(describe(&shape, &model, &model_json));
 
-    let parameters = parameters(&shape, &model);
+    let parameters = parameters(&shape, &model, &cx.config.tenancy);
     report.evidence = coverage(&session, &parameters, &|text| cx.progress.say(text)).await;
     for evidence in &report.evidence {
         cx.log.line(format!("{}: {}", evidence.check, evidence.outcome));
@@ -195,7 +195,7 @@ fn no_tests(cx: &Context<'_>, asked: Asked, check: &Check) -> Evidence {
 }
 
 /// What the query checks are asked with.
-pub fn parameters(shape: &Shape, model: &Model) -> Value {
+pub fn parameters(shape: &Shape, model: &Model, stated: &Tenancy) -> Value {
     let mut tables: Vec<String> = model.tables.iter().filter_map(|scoped| shape.table(scoped.oid)).map(|table| table.sql.clone()).collect();
     tables.extend(model.missing.iter().cloned());
     tables.sort();
@@ -213,7 +213,7 @@ pub fn parameters(shape: &Shape, model: &Model) -> Value {
             Some((table.sql.clone(), path))
         })
         .collect();
-    json!({ "tables": tables, "roles": model.roles, "scopes": scopes })
+    json!({ "tables": tables, "roles": model.roles, "scopes": scopes, "force": stated.force })
 }
 
 /// Asks every query check of this step.

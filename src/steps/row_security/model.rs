@@ -252,7 +252,7 @@ impl Model {
             }
             return;
         }
-        for table in shape.tables.iter().filter(|table| !table.partition) {
+        for table in shape.tables.iter().filter(|table| !table.partition && !stated.left_out.contains(&table.schema)) {
             let scope = self.scope(shape, table, &anchors);
             let belongs = match &scope {
                 Scope::Anchor => true,
