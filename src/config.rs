@@ -101,6 +101,10 @@ pub struct Migrations {
     pub baseline: Option<String>,
     /// The layout's history table where the tool was told to use another than its own default: `table` or `schema.table`.
     pub history_table: Option<String>,
+    /// Apply up to this version and no further. Absent: everything.
+    pub target_version: Option<String>,
+    /// Why a pending migration may have a lower version than an applied one. Absent: it may not.
+    pub out_of_order: Option<String>,
     pub lock_timeout_ms: u64,
     pub statement_timeout_ms: u64,
     /// For CREATE INDEX CONCURRENTLY and its like.
@@ -122,6 +126,8 @@ impl Default for Migrations {
             layout: "auto".into(),
             baseline: None,
             history_table: None,
+            target_version: None,
+            out_of_order: None,
             lock_timeout_ms: 5_000,
             statement_timeout_ms: 600_000,
             concurrently_timeout_ms: 3_600_000,

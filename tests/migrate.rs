@@ -10,6 +10,8 @@ mod day;
 mod execute;
 #[path = "migrate/reference.rs"]
 mod reference;
+#[path = "migrate/resume.rs"]
+mod resume;
 #[path = "migrate/rollback.rs"]
 mod rollback;
 #[path = "migrate/scripts.rs"]

@@ -37,6 +37,7 @@ const SCRIPTS: &[&str] = &[
     include_str!("../../queries/scripts/migration-files-matched.sql"),
     include_str!("../../queries/scripts/pending-in-order.sql"),
     include_str!("../../queries/scripts/applied-file-unchanged.sql"),
+    include_str!("../../queries/scripts/catalog-as-files-make-it.sql"),
     include_str!("../../queries/scripts/migration-has-down.sql"),
     include_str!("../../queries/scripts/migration-has-verify.sql"),
     include_str!("../../queries/scripts/migration-file-readable.sql"),

@@ -134,6 +134,10 @@ fn one() -> u64 {
     1
 }
 
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 fn is_one(times: &u64) -> bool {
     *times == 1
 }
@@ -157,6 +161,9 @@ pub struct FileExecution {
     /// Whether locks were looked at. False: that a statement shows no lock says nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub traced: bool,
+    /// How many of its first statements an earlier attempt had applied; they were not run again. Only files without a transaction.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub resumed: u64,
     /// Who waited for whom meanwhile.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits: Vec<LockWait>,

@@ -19,6 +19,7 @@ use tokio_postgres::SimpleQueryMessage;
 use super::failure::Failure;
 use super::history;
 use super::layout::{Migration, MigrationSet, Script, compare};
+use super::progress::Progress;
 use super::split::{Splitter, Statement, StatementKind, Survey, decode};
 use super::trace::{self, FileTrace, Look, Tracer};
 use crate::domain::product::{FileExecution, StatementExecution};
@@ -166,6 +167,7 @@ pub(super) async fn run_script(
         applied: failure.is_none(),
         statements: done.statements,
         traced: done.traced,
+        resumed: done.resumed,
         waits: Vec::new(),
         changes: Vec::new(),
         error: failure.as_ref().map(ToString::to_string),
@@ -190,6 +192,7 @@ struct Done {
     /// The trace of a file in one transaction, and when that ended.
     trace: Option<(FileTrace, Instant)>,
     traced: bool,
+    resumed: u64,
 }
 
 impl Done {
@@ -350,7 +353,24 @@ impl Runner<'_> {
         let clock = Instant::now();
         self.around("settings", &format!("{}; SET default_transaction_read_only = off", self.settings("SESSION"))).await?;
         done.traced = tracer.is_some();
+        let progress = match self.then {
+            Then::Record(migration) if Splitter::new(self.text).nth(1).is_some() => {
+                Progress::open(self.session, migration, self.text).await?
+            }
+            _ => None,
+        };
+        done.resumed = progress.as_ref().map_or(0, |progress| progress.done);
+        let lost = |error: &PgError| Failure::around(self.file, "progress of the file", error);
         for statement in Splitter::new(self.text) {
+            // Settings last as long as their session, so that they are made again.
+            let setting = matches!(statement.what.split(' ').next(), Some("SET" | "RESET"));
+            if statement.number <= done.resumed && !setting {
+                continue;
+            }
+            let progress = progress.as_ref().filter(|_| !setting);
+            if let Some(progress) = progress {
+                progress.begins(&statement).await.map_err(|error| lost(&error))?;
+            }
             let waits = statement.kind == StatementKind::Concurrently;
             if waits {
                 let limit = self.options.concurrently_timeout_ms;
@@ -368,7 +388,21 @@ impl Runner<'_> {
                 }
                 None => (work.await, None),
             };
-            let reply = result.map_err(|error| Failure::of_statement(self.file, self.text, &statement, &error))?;
+            let reply = match (result, progress) {
+                (Ok(reply), progress) => {
+                    if let Some(progress) = progress {
+                        progress.ended(&statement, true).await.map_err(|error| lost(&error))?;
+                    }
+                    reply
+                }
+                (Err(error), progress) => {
+                    if let Some(progress) = progress.filter(|_| !error.disconnected) {
+                        // If this fails too, the statement stays without an end, and a person is asked.
+                        let _ = progress.ended(&statement, false).await;
+                    }
+                    return Err(Failure::of_statement(self.file, self.text, &statement, &error));
+                }
+            };
             let mut execution = executed(&statement, reply.rows, took);
             if let (Some(tracer), Some(watched)) = (tracer, watched) {
                 done.traced &= match watched {
@@ -382,7 +416,10 @@ impl Runner<'_> {
             }
         }
         match self.last_words(&micros(clock).to_string()) {
-            Some((what, sql)) => self.around(what, &sql).await,
+            Some((what, sql)) => {
+                let forget = progress.map(|progress| format!("; {}", progress.forget())).unwrap_or_default();
+                self.around(what, &format!("{sql}{forget}")).await
+            }
             None => Ok(()),
         }
     }

@@ -31,6 +31,10 @@ pub async fn apply_with_retries(
             lines.push(format!("{place} statement {} {}: {} us{rows}", statement.number, statement.what, statement.duration_us));
         })
         .await;
+        if applied.execution.resumed > 0 {
+            let n = applied.execution.resumed;
+            log(format!("{}: statements 1 to {n} were applied in an earlier attempt, taken up after them", migration.up.file));
+        }
         lines.into_iter().for_each(&mut *log);
         applied.execution.attempts = attempt;
         match &applied.failure {

@@ -14,6 +14,7 @@ pub mod history;
 pub mod layout;
 pub mod lint;
 pub mod lock;
+mod progress;
 pub mod rehearse;
 pub mod revert;
 pub mod split;

@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What came of running the files.
 struct Ran<'a> {
     set: &'a MigrationSet,
+    /// How far is to be gone; `None`: to the end.
+    up_to: Option<&'a str>,
     pending: Vec<&'a Migration>,
     /// Applied by this run in an earlier attempt.
     earlier: Vec<&'a Migration>,
@@ -84,7 +86,7 @@ async fn locked(
     let schema_before = before.version().map(str::to_owned);
     report.attach("schema_version_before.txt", "text/plain", format!("{}\n", schema_before.as_deref().unwrap_or("unknown")));
     cx.log.line(format!("schema version before: {}", schema_before.as_deref().unwrap_or("unknown")));
-    let (pending, earlier) = pending::find(set, &before, cx.run.as_str());
+    let (pending, earlier) = pending::find(set, &before, cx.run.as_str(), cx.config.migrations.target_version.as_deref());
     if before == SchemaState::Unknown {
         return Err(StepError::Cannot {
             what: "the target has no migration history, and no baseline is set".into(),
@@ -92,7 +94,8 @@ async fn locked(
         });
     }
     let as_examined = pending::files_as_examined(report, asked, examined, &pending, &earlier)?;
-    let mut ran = Ran { set, pending, earlier, proved: Vec::new() };
+    let up_to = cx.config.migrations.target_version.as_deref();
+    let mut ran = Ran { set, up_to, pending, earlier, proved: Vec::new() };
     if !as_examined {
         not_run(report, &ran, "the files are not those that were examined")?;
         finish(report, &ran, schema_before.clone(), schema_before, Vec::new(), None);

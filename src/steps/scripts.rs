@@ -4,6 +4,7 @@
 //! 2. The files: order, duplicates, gaps, pairing, digests against the history, text, syntax, lint. No database needed.
 //! 3. The dry run in a scratch database restored from CE-20's backup: up, verify, down, up again.
 
+mod drift;
 mod dry_run;
 mod files;
 mod linted;
@@ -43,6 +44,13 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     ));
     files::found(report, asked, &cx.project.shown(&dir), &set)?;
 
+    if let Some(version) = config.target_version.as_deref().filter(|version| set.find(version).is_none()) {
+        return Err(StepError::Cannot {
+            what: format!("no migration has the version {version}"),
+            hint: Some("set target-version under [migrations] in ledger.toml to a version of the folder, or remove it".into()),
+        });
+    }
+
     cx.progress.say("reading the target's history");
     let asked = Asked::now();
     let session = cx.target.session(Access::ReadOnly).await?;
@@ -52,7 +60,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     version_known(report, asked, &cx.target.identity().database, &state)?;
     let pending = match &state {
         SchemaState::Unknown => Vec::new(),
-        known => set.migrations.iter().filter(|m| !known.has(&m.version)).collect(),
+        known => set.up_to(config.target_version.as_deref()).filter(|m| !known.has(&m.version)).collect(),
     };
     let scripts = Scripts { set: &set, state: &state, pending };
     cx.log.line(match (scripts.state.version(), scripts.pending.as_slice()) {
@@ -65,9 +73,10 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     });
 
     cx.progress.say("reading the scripts");
-    files::order(report, &scripts)?;
+    files::order(cx, report, &scripts)?;
     files::applied_unchanged(report, &scripts)?;
     let (remarks, parsed) = files::contents(cx, report, &scripts)?;
+    drift::run(cx, report, &scripts, &catalog).await?;
     let used = linted::lint(cx, report, &scripts, &catalog)?;
 
     let tried = dry_run::run(cx, report, &scripts).await;

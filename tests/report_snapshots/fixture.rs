@@ -244,6 +244,7 @@ fn files() -> Vec<FileExecution> {
         }],
         tries: Vec::new(),
         traced: true,
+        resumed: 0,
         waits: Vec::new(),
         changes: Vec::new(),
         error: None,

@@ -231,7 +231,7 @@ pub fn delete(migration: &Migration) -> Option<String> {
 }
 
 /// A string literal that means the same whatever `standard_conforming_strings` a migration may have left behind.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     match quoted.contains('\\') {
         true => format!("E'{}'", quoted.replace('\\', "\\\\")),

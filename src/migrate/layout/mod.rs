@@ -216,6 +216,11 @@ impl MigrationSet {
         by_version.or_else(|| self.migrations.iter().find(|migration| migration.name == version))
     }
 
+    /// The migrations up to this version (`None`: all), in order.
+    pub fn up_to<'a>(&'a self, version: Option<&'a str>) -> impl Iterator<Item = &'a Migration> {
+        self.migrations.iter().filter(move |m| version.is_none_or(|version| compare(&m.version, version).is_le()))
+    }
+
     /// The highest version.
     pub fn last_version(&self) -> Option<&str> {
         let numbered = self.migrations.iter().rev().find(|m| version::is_numbered(&m.version));

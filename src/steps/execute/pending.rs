@@ -14,12 +14,12 @@ use crate::steps::scripts::{applied_row, failure_row, ran as ran_files};
 use crate::steps::{Context, StepError, StepReport, probe, unanswered};
 
 /// What is not applied yet, and what an earlier attempt of this very run has applied.
-pub fn find<'a>(set: &'a MigrationSet, state: &SchemaState, run: &str) -> (Vec<&'a Migration>, Vec<&'a Migration>) {
+pub fn find<'a>(set: &'a MigrationSet, state: &SchemaState, run: &str, up_to: Option<&'a str>) -> (Vec<&'a Migration>, Vec<&'a Migration>) {
     let by_this_run = |version: &str| match state {
         SchemaState::History(rows) => rows.iter().any(|row| same(&row.version, version) && row.run == run),
         _ => false,
     };
-    let pending = set.migrations.iter().filter(|m| !state.has(&m.version)).collect();
+    let pending = set.up_to(up_to).filter(|m| !state.has(&m.version)).collect();
     let earlier = set.migrations.iter().filter(|m| by_this_run(&m.version)).collect();
     (pending, earlier)
 }
@@ -128,11 +128,15 @@ fn stated(ran: &Ran<'_>, after: &SchemaState) -> String {
         if proved.applied.failure.is_none() || after_has(after, &migration.version) {
             continue;
         }
-        parts.push(match (migration.transactional, proved.applied.execution.statements.len()) {
+        let execution = &proved.applied.execution;
+        let done = execution.statements.last().map_or(execution.resumed, |last| last.number + last.times - 1);
+        parts.push(match (migration.transactional, done) {
             (true, _) => format!("{} rolled back", migration.version),
             (false, 0) => format!("{} not in a transaction, none of its statements done", migration.version),
-            (false, 1) => format!("{} not in a transaction: its statement 1 stays", migration.version),
-            (false, n) => format!("{} not in a transaction: its statements 1 to {n} stay", migration.version),
+            (false, 1) => format!("{} not in a transaction: its statement 1 stays, the next run goes on at 2", migration.version),
+            (false, n) => {
+                format!("{} not in a transaction: its statements 1 to {n} stay, the next run goes on at {}", migration.version, n + 1)
+            }
         });
     }
     let untried: Vec<&str> = ran.pending.iter().skip(ran.proved.len()).map(|m| m.version.as_str()).collect();

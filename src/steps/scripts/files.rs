@@ -27,7 +27,7 @@ pub fn found(report: &mut StepReport, asked: Asked, dir: &str, set: &MigrationSe
 }
 
 /// Versions, order, gaps, pairing, and where the pending ones stand.
-pub fn order(report: &mut StepReport, scripts: &Scripts<'_>) -> Result<(), StepError> {
+pub fn order(cx: &Context<'_>, report: &mut StepReport, scripts: &Scripts<'_>) -> Result<(), StepError> {
     let set = scripts.set;
     for (code, kinds, expected) in [
         ("migration-importable", [OddityKind::NotImportable].as_slice(), "runs here as its own tool runs it"),
@@ -54,7 +54,12 @@ pub fn order(report: &mut StepReport, scripts: &Scripts<'_>) -> Result<(), StepE
         .map(|m| {
             let late = last.is_some_and(|last| compare(&m.version, last).is_lt());
             let observed = format!("{} against applied {}", m.version, last.unwrap_or("none"));
-            SubjectRow::new(&m.up.file, !late, "newer than the last applied", observed)
+            match cx.config.migrations.out_of_order.as_ref().filter(|_| late) {
+                Some(reason) => {
+                    SubjectRow::new(&m.up.file, true, "newer, or accepted with a reason", format!("{observed} (accepted: {reason})"))
+                }
+                None => SubjectRow::new(&m.up.file, !late, "newer than the last applied", observed),
+            }
         })
         .collect();
     pending_or_unknown(report, "pending-in-order", asked, scripts, rows)?;

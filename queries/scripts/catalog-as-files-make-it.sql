@@ -1,0 +1,11 @@
+-- code: catalog-as-files-make-it
+-- title: The target's catalog is what the applied files make
+-- step: scripts
+-- severity: medium
+-- kind: probe
+-- why: what somebody changed by hand is in no file, and the next database will not have it
+-- fix: write a migration that makes the difference, or undo the change by hand
+--
+-- Runs every applied file, in order, in an empty scratch database and compares the catalogs; the history's own tables are left out. One wrong
+-- row per difference, or one where a file no longer runs. Not applicable before anything is applied, and where the history begins at a
+-- baseline: what was there before was not made by files.
