@@ -1,4 +1,4 @@
-//! Applying 200 small files, against one `psql` process that runs the same files, each between BEGIN and COMMIT.
+//! Applying 300 small files of three statements, against one `psql` process that runs the same files, each between BEGIN and COMMIT.
 //!
 //! Both sides connect, run everything and leave; both meet a fresh database, in turns, on one throwaway cluster that syncs
 //! as a server does by default. Ours also writes the history, row by row with each file.
@@ -8,23 +8,21 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use migration_ledger::migrate::{ApplyOptions, MigrationSet, apply_to};
+use migration_ledger::migrate::{ApplyOptions, MigrationSet, Tracer, apply_to, apply_traced, history};
 use migration_ledger::pg::{Access, Cluster, ClusterOptions, ConnectSpec, SessionOptions, Target};
 
 use crate::{Failure, Measurement, median};
 
-const FILES: usize = 200;
+pub const FILES: usize = 300;
 const TURNS: usize = 7;
 
 /// Our wall time over psql's.
 pub fn run() -> Result<Measurement, Failure> {
     let folder = tempfile::tempdir()?;
-    let driver = generate(folder.path())?;
-    // A throwaway cluster is careless by default; what is measured here is a server that keeps its promises.
-    let settings = ["fsync", "synchronous_commit", "full_page_writes"].map(|name| (name.to_owned(), "on".to_owned()));
-    let options = ClusterOptions { settings: settings.into(), ..ClusterOptions::default() };
-    let cluster = Cluster::start(&options).map_err(|error| format!("{error}; {}", error.hint()))?;
-    let set = MigrationSet::read(&folder.path().join("migrations"), "auto")?;
+    let folder = folder.path().join("files");
+    let driver = generate(&folder)?;
+    let cluster = careful_cluster()?;
+    let set = MigrationSet::read(&folder.join("migrations"), "auto")?;
     if set.migrations.len() != FILES {
         return Err(format!("{} of {FILES} files were read", set.migrations.len()).into());
     }
@@ -38,7 +36,7 @@ pub fn run() -> Result<Measurement, Failure> {
         for side in if turn % 2 == 0 { [0, 1] } else { [1, 0] } {
             let clock = Instant::now();
             match side {
-                0 => runtime.block_on(apply(&our_url, &set))?,
+                0 => runtime.block_on(through(&our_url, &set, false))?,
                 _ => run_psql(&psql, &their_url, &driver)?,
             }
             seconds[side] = clock.elapsed().as_secs_f64();
@@ -61,23 +59,26 @@ pub fn run() -> Result<Measurement, Failure> {
     Ok(Measurement { turns: ratios, note })
 }
 
-/// Writes the files, and the script that psql is given; returns the script's path.
-fn generate(folder: &Path) -> Result<std::path::PathBuf, Failure> {
+/// A throwaway cluster is careless by default; what is measured here is a server that keeps its promises.
+pub fn careful_cluster() -> Result<Cluster, Failure> {
+    let settings = ["fsync", "synchronous_commit", "full_page_writes"].map(|name| (name.to_owned(), "on".to_owned()));
+    let options = ClusterOptions { settings: settings.into(), ..ClusterOptions::default() };
+    Ok(Cluster::start(&options).map_err(|error| format!("{error}; {}", error.hint()))?)
+}
+
+/// Writes the files into a new folder, and the script that psql is given; returns the script's path.
+pub fn generate(folder: &Path) -> Result<std::path::PathBuf, Failure> {
     let migrations = folder.join("migrations");
-    std::fs::create_dir(&migrations)?;
+    std::fs::create_dir_all(&migrations)?;
     let mut driver = String::new();
     for number in 1..=FILES {
         let name = format!("{number:03}_table_{number}.sql");
-        let mut text = format!(
+        let text = format!(
             "-- Table {number} of {FILES}.\n\
              CREATE TABLE public.t{number} (id integer PRIMARY KEY, code text NOT NULL, created_at timestamptz NOT NULL DEFAULT now());\n\
              CREATE INDEX t{number}_code_idx ON public.t{number} (code);\n\
-             INSERT INTO public.t{number} (id, code) SELECT i, 'c' || i FROM generate_series(1, 50) AS i;\n\
-             COMMENT ON TABLE public.t{number} IS 'made by file {number}; a semicolon in a string ends nothing';\n"
+             INSERT INTO public.t{number} (id, code) SELECT i, 'c; ' || i FROM generate_series(1, 50) AS i;\n"
         );
-        if number > 1 {
-            writeln!(text, "ALTER TABLE public.t{number} ADD COLUMN before_id integer REFERENCES public.t{} (id);", number - 1)?;
-        }
         let path = migrations.join(&name);
         std::fs::write(&path, text)?;
         writeln!(driver, "BEGIN;\n\\i {}\nCOMMIT;", path.display())?;
@@ -99,7 +100,17 @@ async fn databases(cluster: &Cluster, turn: usize) -> Result<(String, String), F
     Ok((cluster.url(&names[0]), cluster.url(&names[1])))
 }
 
-async fn apply(url: &str, set: &MigrationSet) -> Result<(), Failure> {
+/// A fresh database of this name.
+pub async fn database(cluster: &Cluster, name: &str) -> Result<String, Failure> {
+    let server = Target::open(ConnectSpec::parse(&cluster.url("postgres"))?, "ledger/bench").await?;
+    let session = server.session(Access::ReadWrite).await?;
+    session.batch(&format!("CREATE DATABASE {name} TEMPLATE template0")).await?;
+    session.batch("CHECKPOINT").await?;
+    Ok(cluster.url(name))
+}
+
+/// Connects, applies every file with its history, and leaves; with the locks looked at or not.
+pub async fn through(url: &str, set: &MigrationSet, traced: bool) -> Result<(), Failure> {
     let connect = SessionOptions {
         application_name: "ledger/bench".into(),
         access: Access::ReadWrite,
@@ -114,12 +125,26 @@ async fn apply(url: &str, set: &MigrationSet) -> Result<(), Failure> {
         concurrently_timeout_ms: 3_600_000,
         history: true,
     };
-    let applied = apply_to(&session, set, None, &options).await?;
-    match applied.iter().find_map(|one| one.failure.as_ref()) {
-        Some(failure) => Err(failure.to_string().into()),
-        None if applied.len() == FILES => Ok(()),
-        None => Err(format!("{} of {FILES} files were applied", applied.len()).into()),
+    if !traced {
+        let applied = apply_to(&session, set, None, &options).await?;
+        return match applied.iter().find_map(|one| one.failure.as_ref()) {
+            Some(failure) => Err(failure.to_string().into()),
+            None if applied.len() == set.migrations.len() => Ok(()),
+            None => Err(format!("{} of {} files were applied", applied.len(), set.migrations.len()).into()),
+        };
     }
+    let target = Target::open(ConnectSpec::parse(url)?, "ledger/bench").await?;
+    let tracer = Tracer::beside(&target, &session).await?;
+    history::ensure(&session, set, None).await?;
+    for migration in &set.migrations {
+        let applied = apply_traced(&session, migration, &options, Some(&tracer), &mut |_| {}).await;
+        match (applied.failure, applied.execution.traced) {
+            (Some(failure), _) => return Err(failure.to_string().into()),
+            (None, false) => return Err("a file was not traced".into()),
+            (None, true) => {}
+        }
+    }
+    Ok(())
 }
 
 /// psql beside the server's programs, else the one of PATH.
@@ -152,14 +177,14 @@ async fn same(ours: &str, theirs: &str) -> Result<(), Failure> {
         let row = session
             .one(
                 "SELECT (SELECT count(*) FROM pg_catalog.pg_class WHERE relnamespace = 'public'::regnamespace),
-                        (SELECT count(*) FROM pg_catalog.pg_constraint WHERE contype = 'f'),
-                        (SELECT count(*) FROM public.t200)",
+                        (SELECT count(*) FROM pg_catalog.pg_indexes WHERE schemaname = 'public'),
+                        (SELECT count(*) FROM public.t300)",
                 &[],
             )
             .await?;
         counts.push((row.try_get::<_, i64>(0)?, row.try_get::<_, i64>(1)?, row.try_get::<_, i64>(2)?));
     }
-    match counts[0] == counts[1] && counts[0] == (600, 199, 50) {
+    match counts[0] == counts[1] && counts[0] == (900, 600, 50) {
         true => Ok(()),
         false => Err(format!("the two sides differ: {counts:?}").into()),
     }

@@ -7,7 +7,10 @@
 
 mod append;
 mod apply;
+mod lint;
+mod memory;
 mod status;
+mod trace;
 mod verification;
 
 use std::path::PathBuf;
@@ -50,14 +53,31 @@ struct Bench {
     run: fn() -> Result<Measurement, Failure>,
 }
 
-const BENCHES: [Bench; 4] = [
+const BENCHES: [Bench; 7] = [
     Bench {
         name: "apply",
-        what: "200 migration files, against one psql process",
-        goal: Goal::AtMost(1.10),
+        what: "300 migration files, against one psql process",
+        goal: Goal::AtMost(1.05),
         unit: "×",
         decimals: 2,
         run: apply::run,
+    },
+    Bench {
+        name: "trace",
+        what: "a migration of a second with its locks traced, against without",
+        goal: Goal::AtMost(1.10),
+        unit: "×",
+        decimals: 2,
+        run: trace::run,
+    },
+    Bench { name: "lint", what: "lint of 1,000 migration files", goal: Goal::AtMost(1.0), unit: " s", decimals: 2, run: lint::run },
+    Bench {
+        name: "memory",
+        what: "peak memory over a data migration of 50 MB",
+        goal: Goal::AtMost(128.0),
+        unit: " MiB",
+        decimals: 0,
+        run: memory::run,
     },
     Bench {
         name: "status",
@@ -111,6 +131,15 @@ pub fn on_disk() -> Result<tempfile::TempDir, std::io::Error> {
 }
 
 fn main() -> ExitCode {
+    if let Some(measured) = memory::child() {
+        return match measured {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     // cargo adds `--bench`; whatever else begins with a hyphen is not ours either.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     if let Some(unknown) = wanted.iter().find(|name| BENCHES.iter().all(|bench| bench.name != name.as_str())) {

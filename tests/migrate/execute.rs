@@ -122,10 +122,12 @@ async fn without_examined_scripts_nothing_is_run() {
 async fn a_table_that_is_locked_is_waited_for_and_tried_again() {
     let mut day = Day::new().await;
     day.step("scripts").await;
+    // Long enough for a busy machine.
+    day.config("[migrations]\nbaseline = \"001\"\nlock-timeout-ms = 500\nretries = 10\n");
     let other = day.hands().await;
     other.batch("begin; lock table public.docs in access share mode").await.unwrap();
     let free = tokio::spawn(async move {
-        tokio::time::sleep(std::time::Duration::from_millis(900)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
         other.batch("commit").await.unwrap();
     });
     let given = day.step("execute").await;

@@ -137,12 +137,13 @@ async fn the_dry_run_and_the_target_show_locks_and_who_waited_for_whom_unless_tu
     let rehearsed = all(&product.rehearsed);
     assert!(rehearsed.contains(&"ACCESS EXCLUSIVE table public.docs".to_owned()), "{rehearsed:?}");
 
+    day.config("[migrations]\nbaseline = \"001\"\nlock-timeout-ms = 500\nretries = 10\n");
     // A long reader blocks the first file, and is named; while the file waits, a second reader waits behind it.
     let reader = day.db.session("migrator").await;
     reader.batch("begin; select from public.docs").await.unwrap();
     let late = day.db.session("migrator").await;
     let (given, ()) = tokio::join!(day.step("execute"), async {
-        tokio::time::sleep(Duration::from_millis(1_300)).await;
+        tokio::time::sleep(Duration::from_millis(2_000)).await;
         let (read, ()) = tokio::join!(late.batch("select from public.docs"), async {
             tokio::time::sleep(Duration::from_millis(500)).await;
             reader.batch("rollback").await.unwrap();
