@@ -4,6 +4,8 @@
 mod faults;
 #[path = "row_security/mutation.rs"]
 mod mutation;
+#[path = "row_security/reproduce.rs"]
+mod reproduce;
 #[path = "row_security/server.rs"]
 mod server;
 #[path = "row_security/step.rs"]

@@ -2,18 +2,19 @@
 
 use std::io::Write;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::ui::{Tone, Ui, inert};
 use super::{CliError, Exit, Globals, MessageFormat};
 use crate::chain::{Entry, Store};
-use crate::domain::{Evidence, Outcome, RunId};
+use crate::domain::{Evidence, Outcome, RunId, SubjectRow};
 use crate::record::{self, Attempt, Run};
 
 /// One entry, task, check or run, as recorded
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  ledger show 27                       the entry, its findings and its parts\n  \
                         ledger show 27 --part check-rls-isolation.json\n  ledger show rls-isolation            the latest answer to this check\n  \
+                        ledger show rls-isolation --reproduce public.alerts | psql \"$DATABASE_URL\"\n  \
                         ledger show CE-23                    the latest result of this task\n  \
                         ledger show staging_migration_20260108")]
 pub struct Args {
@@ -22,6 +23,9 @@ pub struct Args {
     /// Write this part of the entry to stdout, exactly as recorded
     #[arg(long, value_name = "NAME")]
     part: Option<String>,
+    /// Of a check's leak on this table: only the psql script that shows it again, in a transaction that is rolled back
+    #[arg(long, value_name = "TABLE", conflicts_with = "part")]
+    reproduce: Option<String>,
     /// At most this many subjects of a check
     #[arg(long, value_name = "N", default_value_t = 50)]
     rows: usize,
@@ -35,6 +39,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         Some(name) => part(&store, entry, name),
         None => show_entry(&ui, &store, entry, args.rows),
     };
+    if args.reproduce.is_some() && !args.id.starts_with("rls-") {
+        return Err(CliError::new(Exit::Usage, format!("`{}` is no check: a leak is a finding of a check", args.id))
+            .hint("ledger show rls-isolation --reproduce public.alerts"));
+    }
     if let Ok(seq) = args.id.parse::<u64>() {
         let size = store.len()?;
         let entry = (seq < size).then(|| store.entry(seq)).transpose()?.ok_or_else(|| {
@@ -59,6 +67,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         return show(&store.entry(seq)?);
     }
     match newest_of_check(&runs, &args.id) {
+        Some((_, seq, evidence)) if args.reproduce.is_some() => reproduce(&ui, seq, evidence, args.reproduce.as_deref().unwrap_or_default()),
         Some((attempt, seq, evidence)) => {
             if ui.format == MessageFormat::Json {
                 ui.json(&json!({"schema": "ledger.check/1", "seq": seq, "task": attempt.task, "attempt": attempt.attempt, "evidence": evidence}))?;
@@ -80,6 +89,47 @@ fn newest_of_check<'a>(runs: &'a [Run], check: &str) -> Option<(&'a Attempt, u64
         let evidence = result.evidence.iter().find(|evidence| evidence.check.as_str() == check)?;
         Some((attempt, result.seq, evidence))
     })
+}
+
+/// The recorded scripts of a leak, and nothing else, so that it can be piped into psql.
+fn reproduce(ui: &Ui, seq: u64, evidence: &Evidence, table: &str) -> Result<Exit, CliError> {
+    let scripts = |row: &SubjectRow| -> Vec<String> { cells(row).filter_map(|cell| cell["psql"].as_str().map(str::to_owned)).collect() };
+    let of: Vec<(&str, Vec<String>)> = evidence.rows.iter().map(|row| (row.subject.as_str(), scripts(row))).collect();
+    let Some((_, found)) = of.iter().find(|(subject, scripts)| *subject == table && !scripts.is_empty()) else {
+        let having: Vec<&str> = of.iter().filter(|(_, scripts)| !scripts.is_empty()).map(|(subject, _)| *subject).collect();
+        let hint = match having.is_empty() {
+            true => "no leak of this check has a script: ledger show rls-isolation prints the statements".to_owned(),
+            false => format!("it has scripts for: {}", having.join(", ")),
+        };
+        return Err(CliError::new(Exit::Usage, format!("{} of entry {seq} has no script for `{table}`", evidence.check)).hint(hint));
+    };
+    if ui.format == MessageFormat::Json {
+        ui.json(&json!({"schema": "ledger.reproduction/1", "seq": seq, "check": evidence.check, "subject": table, "psql": found}))?;
+    } else {
+        let _ = std::io::stdout().lock().write_all(found.join("\n").as_bytes());
+    }
+    Ok(Exit::Good)
+}
+
+/// A word for a POSIX shell.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// The cells that a row of an isolation check names.
+fn cells(row: &SubjectRow) -> impl Iterator<Item = &Value> {
+    row.detail["cells"].as_array().into_iter().flatten()
+}
+
+/// A row's detail for a person: the scripts are asked for by themselves.
+fn brief(row: &SubjectRow) -> Value {
+    let mut detail = row.detail.clone();
+    for cell in detail.get_mut("cells").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(cell) = cell.as_object_mut() {
+            cell.remove("psql");
+        }
+    }
+    detail
 }
 
 fn part(store: &Store, entry: &Entry, name: &str) -> Result<Exit, CliError> {
@@ -161,7 +211,10 @@ fn show_evidence(ui: &Ui, evidence: &Evidence, rows: usize) {
             inert(&row.expected)
         ));
         if row.ok == Some(false) && !row.detail.is_null() {
-            ui.answer(format!("      {}", inert(&row.detail.to_string())));
+            ui.answer(format!("      {}", inert(&brief(row).to_string())));
+            if cells(row).any(|cell| cell["psql"].is_string()) {
+                ui.answer(format!("      show it again: ledger show {} --reproduce {} | psql", evidence.check, quoted(&inert(&row.subject))));
+            }
         }
     }
     if evidence.rows.len() > rows {

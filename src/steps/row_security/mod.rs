@@ -18,6 +18,7 @@ pub mod mutate;
 pub mod own_tests;
 pub mod papers;
 mod probe;
+pub mod reproduce;
 mod seed;
 pub mod server;
 pub mod shape;
@@ -108,7 +109,11 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
             };
             let isolation = isolate(db.target(), &cx.config.tenancy, &|text| cx.progress.say(text)).await;
             match isolation {
-                Ok(isolation) => {
+                Ok(mut isolation) => {
+                    if let Some(grounds) = &isolation.grounds {
+                        let scripts = reproduce::attach(db.target(), grounds, &isolation.cells, &mut isolation.evidence).await;
+                        cx.log.line(format!("{scripts} scripts that show a leak again"));
+                    }
                     if let Some(trial) = trial {
                         mutation = broken::by_probe(cx, db.target(), trial, &isolation, budget).await;
                     }

@@ -1,0 +1,183 @@
+//! A script for psql that shows a leak again, anywhere the migrated schema stands, and leaves nothing behind.
+//!
+//! 1. The session is a tenant without any rows (or says nothing about its tenant, where that is the leak), so that every row it reaches is
+//!    somebody else's. Values are made up or taken from the rows by the script itself: none is recorded.
+//! 2. One transaction, rolled back; triggers and foreign keys stay out of it.
+//! 3. A script is kept only if it shows the leak in the scratch copy, on a connection of its own.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use tokio_postgres::SimpleQueryMessage;
+
+use super::context::Context;
+use super::matrix::{CELL_TIMEOUT_MS, Cell};
+use super::model::{Meaning, Scope};
+use super::mutate::Grounds;
+use super::seed::identifier;
+use super::shape::{Column, Table};
+use super::value::literal;
+use crate::domain::Evidence;
+use crate::domain::product::CellVerdict;
+use crate::pg::{Access, PgError, Session, Target};
+
+/// At most this many scripts are tried, the first leak of each command and table first come.
+const SCRIPTS: usize = 200;
+/// What the last answer of a script is called: how many rows of others were reached. More than 0 is the leak.
+const ANSWER: &str = "foreign_rows";
+
+/// Puts a script beside the first leak of each command and table in the evidence of the isolation checks; how many.
+pub async fn attach(copy: &Target, grounds: &Grounds, cells: &[Cell], evidence: &mut [Evidence]) -> usize {
+    let (mut tried, mut kept) = (0, 0);
+    let rows = evidence.iter_mut().flat_map(|evidence| &mut evidence.rows).filter(|row| row.ok == Some(false));
+    for row in rows {
+        let table = row.subject.clone();
+        let mut done: BTreeSet<String> = BTreeSet::new();
+        for shown in row.detail.get_mut("cells").and_then(Value::as_array_mut).into_iter().flatten() {
+            let is = |cell: &&Cell| {
+                cell.cell.table == table
+                    && cell.cell.verdict == CellVerdict::Leak
+                    && shown["command"] == cell.cell.command.as_str()
+                    && shown["context"] == cell.cell.context.as_str()
+            };
+            let Some(cell) = cells.iter().find(is) else { continue };
+            if done.contains(&cell.cell.command) || tried == SCRIPTS {
+                continue;
+            }
+            tried += 1;
+            if let Some(script) = script(grounds, cell)
+                && shows(copy, &script).await.unwrap_or(false)
+            {
+                shown["psql"] = json!(script);
+                done.insert(cell.cell.command.clone());
+                kept += 1;
+            }
+        }
+    }
+    kept
+}
+
+/// Whether the script reaches a foreign row.
+async fn shows(copy: &Target, script: &str) -> Result<bool, PgError> {
+    let session: Session = copy.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+    let answer = session.simple(script).await?;
+    let reached = answer.iter().rev().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(ANSWER).and_then(|text| text.parse::<i64>().ok()),
+        _ => None,
+    });
+    Ok(reached.is_some_and(|rows| rows > 0))
+}
+
+/// The script for a leaking cell, or nothing where only a member of a tenant could show it.
+fn script(grounds: &Grounds, cell: &Cell) -> Option<String> {
+    let Grounds { shape, model, .. } = grounds;
+    let scoped = model.tables.iter().find(|scoped| shape.table(scoped.oid).is_some_and(|table| table.sql == cell.cell.table))?;
+    let table = shape.table(scoped.oid)?;
+    // A member of A in the matrix is here a tenant of which there are no rows.
+    let context = if cell.context == Context::Member { Context::Stranger } else { cell.context };
+    let identity = context.sql(shape, model, &cell.role);
+    let role = identifier(&cell.role);
+    let name = &table.sql;
+    let own = own_scope(grounds, table, &scoped.scope);
+    let changed =
+        format!("SELECT pg_catalog.count(*) AS {ANSWER} FROM {name} WHERE xmin = pg_catalog.pg_current_xact_id()::pg_catalog.xid");
+    // What the connecting role prepares, the statement that must not get through, and what then counts it.
+    let (prepare, statement, count) = match cell.cell.command.as_str() {
+        "SELECT" => (Vec::new(), format!("SELECT pg_catalog.count(*) AS {ANSWER} FROM {name}"), None),
+        "DELETE foreign" => {
+            let before = remember("ledger.before", &format!("SELECT pg_catalog.count(*)::text FROM {name}"));
+            let after = format!("SELECT pg_catalog.current_setting('ledger.before')::bigint - pg_catalog.count(*) AS {ANSWER} FROM {name}");
+            (vec![before], format!("DELETE FROM {name}"), Some(after))
+        }
+        "UPDATE foreign" => match cell.cell.why.contains("became") {
+            // The row is taken: its tenant's column gets the session's own.
+            true => {
+                let (column, value) = own?;
+                (Vec::new(), format!("UPDATE {name} SET {} = {value}", column.sql), Some(changed))
+            }
+            false => {
+                let column =
+                    table.columns.iter().find(|column| !column.generated && !table.is_unique_part(column.number) && column.not_null)?;
+                let value = format!("SELECT {}::text FROM {name} LIMIT 1", column.sql);
+                let set = format!("UPDATE {name} SET {} = pg_catalog.current_setting('ledger.value')::{}", column.sql, column.type_name);
+                (vec![remember("ledger.value", &value)], set, Some(changed))
+            }
+        },
+        "INSERT foreign" if scoped.scope != Scope::Anchor => {
+            let columns: Vec<&str> = table.columns.iter().filter(|column| !column.generated).map(|column| column.sql.as_str()).collect();
+            let columns = columns.join(", ");
+            let take =
+                format!("CREATE TEMPORARY TABLE ledger_row ON COMMIT DROP AS SELECT ctid AS ledger_place, {columns} FROM {name} LIMIT 1");
+            let prepare = vec![
+                take,
+                format!("GRANT SELECT ON pg_temp.ledger_row TO {role}"),
+                format!("DELETE FROM {name} WHERE ctid = (SELECT ledger_place FROM pg_temp.ledger_row)"),
+            ];
+            let insert = format!("INSERT INTO {name} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM pg_temp.ledger_row");
+            (prepare, insert, Some(changed))
+        }
+        "move own to B" => {
+            let (column, value) = own?;
+            let prepare = vec![
+                remember("ledger.other", &format!("SELECT {}::text FROM {name} WHERE {} IS NOT NULL LIMIT 1", column.sql, column.sql)),
+                format!(
+                    "UPDATE {name} SET {} = {value} WHERE ctid = (SELECT ctid FROM {name} WHERE {} IS NOT NULL LIMIT 1)",
+                    column.sql, column.sql
+                ),
+            ];
+            let other = format!("pg_catalog.current_setting('ledger.other')::{}", column.type_name);
+            let moved = format!("{changed} AND {} = {other}", column.sql);
+            (prepare, format!("UPDATE {name} SET {} = {other}", column.sql), Some(moved))
+        }
+        _ => return None,
+    };
+    let mut lines = vec![
+        format!("-- {}: {} as {} ({})", comment(name), cell.cell.command, comment(&cell.role), context.word()),
+        "-- For psql, as a role that bypasses row security, on the migrated database or a copy. Everything is rolled back.".to_owned(),
+        "BEGIN;".to_owned(),
+    ];
+    if count.is_some() {
+        lines.push("SET LOCAL session_replication_role = replica;".to_owned());
+    }
+    match context {
+        Context::Fresh => lines.push("-- The session must be new: nothing about a tenant was ever set on it.".to_owned()),
+        _ if !identity.is_empty() => lines.push(format!("{identity};")),
+        _ => {}
+    }
+    lines.extend(prepare.iter().map(|statement| format!("{statement};")));
+    lines.push(format!("SET LOCAL ROLE {role};"));
+    match count {
+        None => lines.push(format!("{statement}; -- expected 0")),
+        Some(count) => lines.extend([format!("{statement};"), "RESET ROLE;".to_owned(), format!("{count}; -- expected 0")]),
+    }
+    lines.push("ROLLBACK;".to_owned());
+    Some(lines.join("\n") + "\n")
+}
+
+/// Keeps a value of the database for the script, without showing or recording it.
+fn remember(setting: &str, query: &str) -> String {
+    format!("DO $ledger$ BEGIN PERFORM pg_catalog.set_config({}, ({query}), true); END $ledger$", literal(Some(setting)))
+}
+
+/// The table's tenant column, and what the session itself says its value is.
+fn own_scope<'a>(grounds: &Grounds, table: &'a Table, scope: &Scope) -> Option<(&'a Column, String)> {
+    let Scope::Path { columns, .. } = scope else { return None };
+    let [number] = columns.as_slice() else { return None };
+    let column = table.column(*number)?;
+    let class = grounds.model.class(table.oid, *number);
+    let (source, _) = grounds.model.sources.iter().find(|(_, meaning)| *meaning == Meaning::Key(class.clone()))?;
+    let setting = format!("pg_catalog.current_setting({})", literal(Some(&source.setting)));
+    let value = match source.claim.is_empty() {
+        true => setting,
+        false => {
+            let path: Vec<String> = source.claim.iter().map(|step| literal(Some(step))).collect();
+            format!("pg_catalog.jsonb_extract_path_text({setting}::pg_catalog.jsonb, {})", path.join(", "))
+        }
+    };
+    Some((column, format!("({value})::{}", column.type_name)))
+}
+
+/// A name inside a comment of one line.
+fn comment(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
