@@ -1,11 +1,13 @@
 # Two commands do all set-up on a fresh machine: `make demo` and `make test`.
-.PHONY: demo test test-peers test-all-pg bench build fmt clean help
+.PHONY: demo test test-long fuzz test-peers test-all-pg bench build fmt clean help
 
 help:
 	@echo 'make demo         build, then run the whole plan on a throwaway PostgreSQL (result in ./ledger-demo)'
 	@echo 'make test         formatting, lints, licences and all tests, on PostgreSQL 15 and 18'
 	@echo 'make test-all-pg  the same with 16 and 17 as well'
 	@echo 'make test-peers   histories shared with every other migration tool that can be had; compiles some for minutes'
+	@echo 'make test-long    the proofs that take minutes: every byte of a whole package flipped, for both verifiers'
+	@echo 'make fuzz         each fuzz target for ten minutes; needs a nightly toolchain'
 	@echo 'make bench        speed as ratios, measured side by side in one run'
 	@echo 'make build        the release binary, target/release/ledger'
 
@@ -26,6 +28,12 @@ test-peers:
 
 test-all-pg:
 	tools/test.sh 15 16 17 18
+
+test-long:
+	cargo test --locked --test verifiers -- --ignored every_flipped_byte
+
+fuzz:
+	tools/fuzz.sh
 
 bench:
 	LEDGER_PG_BIN="$$(tools/postgres.sh)" cargo bench --locked --bench bench

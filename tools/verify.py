@@ -1609,7 +1609,7 @@ class Chain(Verification):
 
 
 def leaves_of(path):
-    found = Chain(path, Options())
+    found = verify(path, Options(), Chain)
     if found.fault:
         raise Unreadable(f"{path} cannot be compared with: {found.fault}")
     return found.id, found.tree.levels[0]
@@ -1630,9 +1630,9 @@ def lines_of(text, file):
 
 # -------------------------------------------------------------------------------------------------------------------- command line
 
-def verify(path, options):
+def verify(path, options, kind=Verification):
     """Verifies what lies at a path. Raises Unreadable when it could not be looked at."""
-    found = Verification(path, options)
+    found = kind(path, options)
     try:
         found.judge()
     except OSError as error:
