@@ -105,6 +105,8 @@ pub struct Migrations {
     pub target_version: Option<String>,
     /// Why a pending migration may have a lower version than an applied one. Absent: it may not.
     pub out_of_order: Option<String>,
+    /// With `layout = "command"`: the team's own tool, which is run instead of reading its files.
+    pub command: Option<MigrationCommand>,
     pub lock_timeout_ms: u64,
     pub statement_timeout_ms: u64,
     /// For CREATE INDEX CONCURRENTLY and its like.
@@ -128,6 +130,7 @@ impl Default for Migrations {
             history_table: None,
             target_version: None,
             out_of_order: None,
+            command: None,
             lock_timeout_ms: 5_000,
             statement_timeout_ms: 600_000,
             concurrently_timeout_ms: 3_600_000,
@@ -137,6 +140,19 @@ impl Default for Migrations {
             suppress: BTreeMap::new(),
         }
     }
+}
+
+/// The team's own migration tool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MigrationCommand {
+    /// Program and arguments that apply what is pending, such as `["alembic", "upgrade", "head"]`; run in the project's folder.
+    pub up: Vec<String>,
+    /// Where the tool keeps what it applied: its name (`alembic`, `django`, `rails`, …), or a query of two columns, version and name.
+    pub history: String,
+    /// The variable in which the tool finds the URL of the database. libpq's own (`PGHOST`, `PGDATABASE`, …) are always set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_variable: Option<String>,
 }
 
 /// How backups are made.

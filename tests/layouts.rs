@@ -3,6 +3,8 @@
 mod support;
 
 // Shared with tests/migrate.rs, which uses all of it.
+#[path = "layouts/command.rs"]
+mod command;
 #[allow(dead_code)]
 #[path = "migrate/day.rs"]
 mod day;

@@ -10,7 +10,8 @@ use super::ui::{Tone, inert};
 use super::{CliError, Exit, Globals, MessageFormat};
 use crate::domain::Severity;
 use crate::migrate::lint::{self, Given, Remark, Tables};
-use crate::migrate::split::{Survey, decode};
+use crate::migrate::layout::OddityKind;
+use crate::migrate::split::{Place, Survey, decode};
 use crate::migrate::{MigrationSet, Script};
 
 /// Read the migration scripts: syntax, lint, what cannot be run; without a database
@@ -76,7 +77,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         .map_err(|error| CliError::setup(error.to_string()).hint("name the folder: ledger lint DIR; or set [migrations] dir in ledger.toml"))?;
     let accepted = configured.map(|migrations| migrations.suppress.clone()).unwrap_or_default();
     let (remarks, coverage) = examined(&set, args.server, &accepted);
-    if set.migrations.is_empty() {
+    if set.migrations.is_empty() && remarks.is_empty() {
         return Err(CliError::setup(format!("{}: no migration in it ({} SQL files)", dir.display(), set.files))
             .hint("name the folder: ledger lint DIR, and its layout: --layout NAME"));
     }
@@ -125,6 +126,15 @@ fn examined(set: &MigrationSet, server: i32, accepted: &BTreeMap<String, String>
         match remarks.iter_mut().find(|(file, _)| *file == script.file) {
             Some((_, remarks)) => remarks.extend(more),
             None => remarks.push((script.file.clone(), more)),
+        }
+    }
+    // What the layout's tool would run otherwise than ledger, or not at all.
+    for oddity in set.oddities.iter().filter(|oddity| oddity.kind == OddityKind::NotImportable) {
+        let (file, line) = oddity.subject.rsplit_once(':').unwrap_or((&oddity.subject, "1"));
+        let remark = Remark::refused(Place { line: line.parse().unwrap_or(1), column: 1 }, &oddity.message);
+        match remarks.iter_mut().find(|(known, _)| known == file) {
+            Some((_, remarks)) => remarks.push(remark),
+            None => remarks.push((file.to_owned(), vec![remark])),
         }
     }
     for (_, remarks) in &mut remarks {

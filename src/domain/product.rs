@@ -92,7 +92,7 @@ pub struct MigrationFacts {
 }
 
 /// CE-21.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScriptsProduct {
     pub layout: String,
     pub migrations: Vec<MigrationFacts>,

@@ -21,6 +21,15 @@ pub fn of_folder(root: &Path) -> Result<String, RunError> {
     Ok(hex::encode(hasher.finalize()))
 }
 
+/// The same over files whose digests are known, by their names.
+pub fn of_files(files: BTreeMap<String, String>) -> String {
+    let mut hasher = Sha256::new();
+    for (name, sha256) in files {
+        hasher.update(format!("{sha256}  {name}\n"));
+    }
+    hex::encode(hasher.finalize())
+}
+
 fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, PathBuf>) -> Result<(), RunError> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,

@@ -27,7 +27,13 @@ pub fn open(engine: &mut Engine<'_>, selection: &Selection) -> Result<Opened, Ru
     let before = record::read::opened(engine.store)?;
     on_its_target(engine, &before)?;
     let folder = engine.project.path(&engine.config.migrations.dir);
-    let digest = digest::of_folder(&folder)?;
+    // In the project's own folder (a sqitch project) lies much that is no migration, and what ledger itself writes.
+    let whole_project =
+        folder.canonicalize().ok().is_some_and(|folder| engine.project.root.canonicalize().is_ok_and(|root| root == folder));
+    let digest = match whole_project {
+        true => digest::of_files(crate::steps::scripts::files_of(&engine.project.root, &engine.config.migrations)),
+        false => digest::of_folder(&folder)?,
+    };
     let latest = record::read::latest(engine.store)?;
     let interrupted = latest.as_ref().map(interrupted).unwrap_or_default();
     let open = latest.filter(Run::is_open);

@@ -7,6 +7,7 @@
 //! 4. After: version, history, invalid indexes, what changed in the catalog; a backup, restored and compared.
 
 mod after;
+mod command;
 mod pending;
 
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::domain::product::{ExecuteProduct, FileExecution, Product};
 use crate::migrate::lock::{LockError, RunnerLock};
 use crate::migrate::rehearse::{Proved, prove};
 use crate::migrate::waits::{Waits, process_of};
-use crate::migrate::{ApplyOptions, Migration, MigrationSet, SchemaState, Tracer, history};
+use crate::migrate::{ApplyOptions, Layout, Migration, MigrationSet, SchemaState, Tracer, history};
 use crate::pg::{Access, Catalog};
 
 /// How long another runner is waited for.
@@ -63,7 +64,10 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
             return Err(StepError::Cannot { what: held.to_string(), hint: Some(hint) });
         }
     };
-    let result = locked(cx, report, examined, &set, asked).await;
+    let result = match config.command.as_ref().filter(|_| set.layout == Layout::Command) {
+        Some(command) => command::run(cx, report, examined, &set, command).await,
+        None => locked(cx, report, examined, &set, asked).await,
+    };
     // Released by the session's end in any case; an error here changes nothing of what was established.
     if let Err(error) = lock.release().await {
         cx.log.line(format!("the advisory lock's session was lost: {error}"));

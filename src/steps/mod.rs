@@ -256,5 +256,6 @@ pub mod process;
 pub mod readiness;
 pub mod rollback;
 pub mod row_security;
+pub mod runner;
 pub mod scripts;
 pub mod suite;

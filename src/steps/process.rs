@@ -40,11 +40,23 @@ impl Ended {
 /// # Errors
 /// The reason, in words, if there is nothing to run or it cannot be started.
 pub async fn run(command: &[String], folder: &Path, redactor: &Redactor, line: &mut dyn FnMut(&str)) -> Result<Ended, String> {
+    run_with(command, folder, &[], redactor, line).await
+}
+
+/// The same with variables of ours in its environment.
+pub async fn run_with(
+    command: &[String],
+    folder: &Path,
+    variables: &[(String, String)],
+    redactor: &Redactor,
+    line: &mut dyn FnMut(&str),
+) -> Result<Ended, String> {
     let Some((program, arguments)) = command.split_first() else { return Err("no command is given".into()) };
     let started = Instant::now();
     let mut child = Command::new(program)
         .args(arguments)
         .current_dir(folder)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

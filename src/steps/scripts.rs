@@ -4,6 +4,7 @@
 //! 2. The files: order, duplicates, gaps, pairing, digests against the history, text, syntax, lint. No database needed.
 //! 3. The dry run in a scratch database restored from CE-20's backup: up, verify, down, up again.
 
+mod command;
 mod drift;
 mod dry_run;
 mod files;
@@ -15,7 +16,7 @@ use super::{Context, StepError, StepReport};
 use crate::checks::ask::Asked;
 use crate::domain::SubjectRow;
 use crate::domain::product::{MigrationFacts, Product, ScriptsProduct};
-use crate::migrate::{Migration, MigrationSet, SchemaState, history, split};
+use crate::migrate::{Layout, Migration, MigrationSet, SchemaState, history, split};
 use crate::pg::{Access, Catalog};
 
 /// What the files and the target's state make together.
@@ -24,6 +25,19 @@ struct Scripts<'a> {
     state: &'a SchemaState,
     /// Not applied yet, in order. Empty while the state is unknown.
     pending: Vec<&'a Migration>,
+}
+
+/// The project's scripts by version and file, with the SHA-256 of each; none where they cannot be read, which is this step's finding.
+pub fn files_of(root: &std::path::Path, config: &crate::config::Migrations) -> std::collections::BTreeMap<String, String> {
+    let Ok(set) = MigrationSet::configured(root, config) else { return Default::default() };
+    let scripts = set.migrations.iter().flat_map(|m| {
+        let scripts = [Some(&m.up), m.down.as_ref(), m.verify.as_ref()].into_iter().flatten();
+        scripts.map(|script| (format!("{} {}", m.version, script.file), script.sha256.clone()))
+    });
+    // Two parts of one file have one name: their digests stand under it one after the other.
+    let mut files: std::collections::BTreeMap<String, String> = Default::default();
+    scripts.for_each(|(name, sha256)| files.entry(name).or_default().push_str(&sha256));
+    files
 }
 
 /// Examines the scripts.
@@ -42,7 +56,9 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
         set.files,
         set.migrations.len()
     ));
-    files::found(report, asked, &cx.project.shown(&dir), &set)?;
+    if set.layout != Layout::Command {
+        files::found(report, asked, &cx.project.shown(&dir), &set)?;
+    }
 
     if let Some(version) = config.target_version.as_deref().filter(|version| set.find(version).is_none()) {
         return Err(StepError::Cannot {
@@ -57,6 +73,9 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     let state = history::schema_state(&session, &set, config.baseline.as_deref()).await?;
     let catalog = Catalog::read(&session, &cx.not_the_applications()).await?;
     drop(session);
+    if let Some(command) = config.command.as_ref().filter(|_| set.layout == Layout::Command) {
+        return command::run(cx, report, &set, command).await;
+    }
     version_known(report, asked, &cx.target.identity().database, &state)?;
     let pending = match &state {
         SchemaState::Unknown => Vec::new(),

@@ -132,14 +132,21 @@ async fn versions(session: &Session, set: &MigrationSet) -> Vec<String> {
     }
 }
 
-async fn both_ways(peer: &Peer) {
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/bin").join(peer.program);
+/// Whether a tool is not there, or not wanted; said loudly.
+pub fn skipped(name: &str, program: &Path) -> bool {
     let unwanted = std::env::var_os("LEDGER_TEST_PEERS").is_some_and(|value| value == "off");
     if unwanted || !program.is_file() {
         let why = if unwanted { "LEDGER_TEST_PEERS=off" } else { "tools/peers.sh has not installed it" };
         // Straight to the stream: what a passing test prints is not shown.
-        let said = format!("NOT TESTED against {}: {why}\n", peer.program);
-        std::io::stderr().write_all(said.as_bytes()).unwrap();
+        std::io::stderr().write_all(format!("NOT TESTED against {name}: {why}\n").as_bytes()).unwrap();
+        return true;
+    }
+    false
+}
+
+async fn both_ways(peer: &Peer) {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/bin").join(peer.program);
+    if skipped(peer.program, &program) {
         return;
     }
     let layout = peer.layout;

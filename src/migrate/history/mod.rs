@@ -3,6 +3,7 @@
 //! Plain folders have `ledger.schema_history`. All other layouts have their tool's table, so that what either of the two applied is
 //! applied for both; one file per layout here knows it. A database without it is at the configured baseline, or at an unknown version.
 
+mod command;
 mod dbmate;
 mod diesel;
 mod flyway;
@@ -17,6 +18,7 @@ mod sqitch;
 mod sqlx;
 mod supabase;
 
+pub use command::{names as command_names, understands as command_understood};
 pub use supabase::digest as statements_digest;
 
 use crate::pg::{PgError, Session};
@@ -117,6 +119,9 @@ pub async fn schema_version(session: &Session, set: &MigrationSet, baseline: Opt
 
 /// The rows of the layout's history, in the order of versions; `None`: there is no history table.
 async fn rows(session: &Session, set: &MigrationSet) -> Result<Option<Vec<HistoryRow>>, PgError> {
+    if set.layout == Layout::Command {
+        return command::rows(session, set).await;
+    }
     let exists = session.one("SELECT pg_catalog.to_regclass($1) IS NOT NULL", &[&set.history()]).await?;
     if !exists.get::<_, bool>(0) {
         return Ok(None);
@@ -135,6 +140,7 @@ async fn rows(session: &Session, set: &MigrationSet) -> Result<Option<Vec<Histor
         Layout::Liquibase => liquibase::rows(session, set).await,
         Layout::GraphileMigrate => graphile::rows(session, set).await,
         Layout::NodePgMigrate | Layout::SqlMigrate | Layout::Yoyo => named::rows(session, set).await,
+        Layout::Command => Ok(Vec::new()),
     }?;
     rows.sort_by(|a, b| compare(&a.version, &b.version));
     Ok(Some(rows))
@@ -143,7 +149,7 @@ async fn rows(session: &Session, set: &MigrationSet) -> Result<Option<Vec<Histor
 /// Makes the history table if there is none; for everything up to the baseline it writes rows, with the digests of today's files
 /// where the layout keeps any, so that later changes to them are seen. Of layouts that are only read it makes nothing.
 pub async fn ensure(session: &Session, set: &MigrationSet, baseline: Option<&str>) -> Result<(), PgError> {
-    if set.layout.read_only().is_some() {
+    if set.layout.read_only().is_some() || set.layout == Layout::Command {
         return Ok(());
     }
     // Without this test a role that may not create schemas could not even repeat a run.
@@ -179,7 +185,7 @@ fn create(set: &MigrationSet) -> String {
     match set.layout {
         Layout::Plain => plain::CREATE.to_owned(),
         Layout::Supabase => supabase::CREATE.to_owned(),
-        Layout::Flyway => String::new(),
+        Layout::Flyway | Layout::Command => String::new(),
         Layout::GolangMigrate => golang::create(table),
         Layout::Goose => goose::create(table),
         Layout::Dbmate => dbmate::create(table),
@@ -199,7 +205,7 @@ pub fn insert(migration: &Migration, run: &str, execution_us: &str) -> Option<St
     Some(match migration.layout {
         Layout::Plain => plain::insert(migration, run, execution_us),
         Layout::Supabase => supabase::insert(migration),
-        Layout::Flyway => return None,
+        Layout::Flyway | Layout::Command => return None,
         Layout::GolangMigrate => golang::insert(migration),
         Layout::Goose => goose::insert(migration),
         Layout::Dbmate => dbmate::insert(migration),
@@ -219,7 +225,7 @@ pub fn delete(migration: &Migration) -> Option<String> {
     Some(match migration.layout {
         Layout::Plain => format!("DELETE FROM ledger.schema_history WHERE version = {}", literal(version)),
         Layout::Supabase | Layout::Dbmate | Layout::Diesel => format!("DELETE FROM {history} WHERE version = {}", literal(version)),
-        Layout::Flyway => return None,
+        Layout::Flyway | Layout::Command => return None,
         Layout::GolangMigrate => golang::delete(migration),
         Layout::Goose => format!("DELETE FROM {history} WHERE version_id = {}", number(version)),
         Layout::Sqlx | Layout::Refinery => format!("DELETE FROM {history} WHERE version = {}", number(version)),

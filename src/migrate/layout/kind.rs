@@ -23,10 +23,12 @@ pub enum Layout {
     NodePgMigrate,
     SqlMigrate,
     Yoyo,
+    /// No files of ours to read: the team's own tool is run.
+    Command,
 }
 
 impl Layout {
-    /// Every layout, in the order in which they are listed.
+    /// Every layout whose files are read, in the order in which they are listed.
     pub const ALL: [Self; 15] = [
         Self::Plain,
         Self::Supabase,
@@ -50,7 +52,8 @@ impl Layout {
         if name == "auto" {
             return detect::detect(dir);
         }
-        Self::ALL.into_iter().find(|layout| layout.name() == name).ok_or_else(|| LayoutError::UnknownLayout { name: name.to_owned() })
+        let all = Self::ALL.into_iter().chain([Self::Command]);
+        all.into_iter().find(|layout| layout.name() == name).ok_or_else(|| LayoutError::UnknownLayout { name: name.to_owned() })
     }
 
     /// The layout's name in `ledger.toml` and in records.
@@ -71,12 +74,13 @@ impl Layout {
             Self::NodePgMigrate => "node-pg-migrate",
             Self::SqlMigrate => "sql-migrate",
             Self::Yoyo => "yoyo",
+            Self::Command => "command",
         }
     }
 
     /// `plain, supabase, …`.
     pub fn names() -> String {
-        Self::ALL.map(Self::name).join(", ")
+        Self::ALL.map(Self::name).join(", ") + ", command"
     }
 
     /// The table in which the layout's tool keeps its history unless told otherwise, quoted.
@@ -96,6 +100,7 @@ impl Layout {
             Self::NodePgMigrate => "public.pgmigrations",
             Self::SqlMigrate => "public.gorp_migrations",
             Self::Yoyo => "public._yoyo_migration",
+            Self::Command => "",
         }
     }
 
@@ -103,8 +108,9 @@ impl Layout {
     pub fn read_only(self) -> Option<&'static str> {
         match self {
             Self::Flyway => Some(
-                "Flyway's history holds checksums and ranks that only Flyway may write, so ledger reads it and never writes it: apply with \
-                 `flyway migrate` (itself: layout = \"command\"), then run the verification tasks",
+                "Flyway's history holds checksums and ranks that only Flyway may write, so ledger reads it and never writes it: let \
+                 ledger run Flyway itself (layout = \"command\", history = \"flyway\"), or apply with `flyway migrate` and then run the \
+                 tasks that verify",
             ),
             _ => None,
         }
@@ -123,7 +129,7 @@ impl Layout {
             Self::GraphileMigrate => Some("`--! no-transaction` as the first line of its body"),
             Self::SqlMigrate => Some("`notransaction` on the `-- +migrate Up` line"),
             Self::Yoyo => Some("a first line `-- transactional: false`"),
-            Self::Supabase | Self::GolangMigrate | Self::Refinery | Self::Sqitch | Self::NodePgMigrate => None,
+            Self::Supabase | Self::GolangMigrate | Self::Refinery | Self::Sqitch | Self::NodePgMigrate | Self::Command => None,
         }
     }
 
@@ -147,9 +153,8 @@ impl Layout {
             | Self::Refinery
             | Self::GraphileMigrate
             | Self::NodePgMigrate => true,
-            Self::Plain | Self::Supabase | Self::Flyway | Self::Goose | Self::Sqitch | Self::Liquibase | Self::SqlMigrate | Self::Yoyo => {
-                false
-            }
+            Self::Plain | Self::Supabase | Self::Flyway | Self::Goose | Self::Sqitch | Self::Liquibase => false,
+            Self::SqlMigrate | Self::Yoyo | Self::Command => false,
         }
     }
 

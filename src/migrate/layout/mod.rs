@@ -145,6 +145,8 @@ pub struct MigrationSet {
     pub oddities: Vec<Oddity>,
     /// Number of files looked at.
     pub files: usize,
+    /// With the command layout: where its tool keeps its history.
+    pub asked_history: Option<String>,
 }
 
 impl MigrationSet {
@@ -156,6 +158,13 @@ impl MigrationSet {
     /// Reads the project's migrations as `ledger.toml` describes them.
     pub fn configured(root: &Path, config: &crate::config::Migrations) -> Result<Self, LayoutError> {
         let mut set = Self::read(&root.join(&config.dir), &config.layout)?;
+        match (&config.command, set.layout) {
+            (Some(command), Layout::Command) if !command.up.is_empty() && crate::migrate::history::command_understood(&command.history) => {
+                set.asked_history = Some(command.history.clone());
+            }
+            (_, Layout::Command) => return Err(LayoutError::NoCommand),
+            _ => {}
+        }
         if let Some(table) = &config.history_table {
             let quoted = quoted_name(table).ok_or_else(|| LayoutError::HistoryTable { name: table.clone() })?;
             for migration in &mut set.migrations {
@@ -182,6 +191,7 @@ impl MigrationSet {
             Layout::NodePgMigrate => node_pg::read(dir),
             Layout::SqlMigrate => sql_migrate::read(dir),
             Layout::Yoyo => yoyo::read(dir),
+            Layout::Command => return Ok(Self::empty(Layout::Command, dir)),
         }?;
         finish::finish(&mut set);
         Ok(set)
@@ -189,7 +199,7 @@ impl MigrationSet {
 
     /// An empty set, for a reader to fill.
     fn empty(layout: Layout, dir: &Path) -> Self {
-        Self { layout, dir: dir.to_path_buf(), migrations: Vec::new(), oddities: Vec::new(), files: 0 }
+        Self { layout, dir: dir.to_path_buf(), migrations: Vec::new(), oddities: Vec::new(), files: 0, asked_history: None }
     }
 
     /// The history table that this set's migrations are recorded in, quoted.
@@ -248,6 +258,12 @@ pub enum LayoutError {
     /// The folder's migrations are not SQL.
     #[error("{dir} holds {what} (such as {example}), which is not SQL: {way_out}")]
     NotSql { dir: PathBuf, what: &'static str, example: String, way_out: &'static str },
+    #[error(
+        "layout = \"command\" needs [migrations.command] in ledger.toml with `up = [\"program\", …]` and `history`: a query of two columns \
+         (version, name), or one of {}",
+        crate::migrate::history::command_names()
+    )]
+    NoCommand,
     #[error("history-table `{name}` is not a table's name: write `table` or `schema.table`, without quotes")]
     HistoryTable { name: String },
     /// A plan or settings file of the layout that says something it must not.

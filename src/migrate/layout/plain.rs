@@ -67,7 +67,7 @@ pub fn read(dir: &Path) -> Result<MigrationSet, LayoutError> {
     }
     gaps(&migrations, &mut oddities);
     name_order(&migrations, &mut oddities);
-    Ok(MigrationSet { layout: Layout::Plain, dir: dir.to_path_buf(), migrations, oddities, files })
+    Ok(MigrationSet { layout: Layout::Plain, dir: dir.to_path_buf(), migrations, oddities, files, asked_history: None })
 }
 
 fn folders() -> impl Iterator<Item = (&'static str, Role)> {

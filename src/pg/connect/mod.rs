@@ -148,7 +148,7 @@ impl ConnectSpec {
 
     /// The same as libpq's environment variables, password included: for the PostgreSQL tools that we start, never for arguments
     /// (PostgreSQL manual, libpq, "Environment Variables").
-    pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let hosts: Vec<String> = self
             .config
             .get_hosts()
@@ -181,6 +181,28 @@ impl ConnectSpec {
             variables.push(("PGOPTIONS", options.to_owned()));
         }
         variables
+    }
+
+    /// The same as one URL, password included: for programs of the team's own that look for it in a variable, never for arguments
+    /// (PostgreSQL manual, libpq, "Connection URIs").
+    pub(crate) fn url(&self) -> String {
+        let variables = self.environment();
+        let value = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());
+        let encoded = |text: &str| -> String {
+            let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+            text.bytes().map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+        };
+        let password = self.password().map(|password| format!(":{}", encoded(&password))).unwrap_or_default();
+        let (host, port) = (value("PGHOST").unwrap_or_default(), value("PGPORT").filter(|port| !port.is_empty()).unwrap_or("5432"));
+        // A folder of sockets, or several hosts, can only stand among the parameters.
+        let (authority, mut query) = match host.starts_with('/') || host.contains(',') || host.contains(':') {
+            true => (String::new(), vec![format!("host={}", encoded(host)), format!("port={}", encoded(port))]),
+            false => (format!("{host}:{port}"), Vec::new()),
+        };
+        for (parameter, name) in [("sslmode", "PGSSLMODE"), ("sslrootcert", "PGSSLROOTCERT")] {
+            query.extend(value(name).map(|value| format!("{parameter}={}", encoded(value))));
+        }
+        format!("postgresql://{}{password}@{authority}/{}?{}", encoded(self.user()), encoded(self.database()), query.join("&"))
     }
 
     /// Connects and prepares the session: name, timeouts, UTC, empty search path, read-only unless asked otherwise.
