@@ -1,5 +1,7 @@
 //! The faults the demo can plant, each with its table as the only subject.
 
+use migration_ledger::domain::product::FileExecution;
+
 use super::{Examined, application, stated};
 
 async fn planted(sql: &str) -> Examined {
@@ -85,7 +87,7 @@ async fn rows_opened_by_a_fixed_value_are_seen_by_a_new_tenant() {
 fn a_policy_that_a_migration_took_away_is_named() {
     let changes = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
     let found = |lines: &[&str]| {
-        let evidence = migration_ledger::steps::row_security::policies_kept(Some(&changes(lines))).unwrap();
+        let evidence = migration_ledger::steps::row_security::policies_kept(Some((&changes(lines), &[]))).unwrap();
         (evidence.findings().map(|f| f.subject).collect::<Vec<_>>(), evidence.outcome.word())
     };
     let lost = "policy public.alerts.alerts_select removed";
@@ -93,4 +95,25 @@ fn a_policy_that_a_migration_took_away_is_named() {
     assert_eq!(found(&[lost, "policy public.alerts.read added"]), (Vec::new(), "pass"));
     assert_eq!(found(&[lost, "table public.alerts removed"]), (Vec::new(), "not-applicable"));
     assert_eq!(found(&["policy public.alerts.alerts_select added"]), (Vec::new(), "not-applicable"));
+
+    // The file that took it is named.
+    let file = |name: &str, lines: &[&str]| FileExecution {
+        version: name[..3].to_owned(),
+        name: name.to_owned(),
+        file: name.to_owned(),
+        started: "2026-01-08T10:00:00.000000Z".to_owned(),
+        duration_us: 1,
+        attempts: 1,
+        tries: Vec::new(),
+        applied: true,
+        statements: Vec::new(),
+        traced: true,
+        resumed: 0,
+        waits: Vec::new(),
+        changes: changes(lines),
+        error: None,
+    };
+    let files = [file("004_indexes.sql", &["index public.x added"]), file("005_roles.sql", &[lost])];
+    let evidence = migration_ledger::steps::row_security::policies_kept(Some((&changes(&[lost]), &files))).unwrap();
+    assert_eq!(evidence.rows[0].observed, "removed by 005_roles.sql");
 }

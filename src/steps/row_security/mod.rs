@@ -41,7 +41,7 @@ use crate::checks::judge::judge;
 use crate::checks::{Check, Kind, find, list};
 use crate::config::Tenancy;
 use crate::domain::plan::StepKind;
-use crate::domain::product::{CellVerdict, IsolationCell, RowSecurityProduct, SuiteResult};
+use crate::domain::product::{CellVerdict, FileExecution, IsolationCell, RowSecurityProduct, SuiteResult};
 use crate::domain::{Evidence, Product, SubjectRow};
 use crate::pg::{Access, PgError, Session, Target};
 
@@ -79,7 +79,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     report.evidence.extend(server::evidence(&session, TARGET).await);
     report.evidence.extend(match cx.config.plan.task_using(StepKind::Execute) {
         None => nothing_executed(),
-        Some(_) => policies_kept(cx.execution().map(|execution| execution.catalog_changes.as_slice())),
+        Some(_) => policies_kept(cx.execution().map(|execution| (execution.catalog_changes.as_slice(), execution.files.as_slice()))),
     });
     let tests = own_tests::declared(&cx.project.root, &cx.config.checks.folders);
     let mut asked_tests = Asked::unmeasured();
@@ -238,9 +238,9 @@ fn nothing_executed() -> Option<Evidence> {
 }
 
 /// Policies that the migrations took away, from the changes that CE-22 recorded.
-pub fn policies_kept(changes: Option<&[String]>) -> Option<Evidence> {
+pub fn policies_kept(execution: Option<(&[String], &[FileExecution])>) -> Option<Evidence> {
     let (check, asked) = (find("rls-policies-kept")?, Asked::now());
-    let Some(changes) = changes else {
+    let Some((changes, files)) = execution else {
         return Some(asked.unanswered(check, TARGET, Value::Null, "the execution of the migrations recorded no catalog changes"));
     };
     let of = |kind: &str, end: &str| -> Vec<&str> {
@@ -256,7 +256,13 @@ pub fn policies_kept(changes: Option<&[String]>) -> Option<Evidence> {
             let table = policy.rfind('.').map_or(policy, |dot| &policy[..=dot]);
             match added.iter().find(|other| other.starts_with(table)) {
                 Some(other) => SubjectRow::new(policy, true, "kept or replaced", format!("replaced by {other}")),
-                None => SubjectRow::new(policy, false, "kept or replaced", "removed"),
+                None => {
+                    // Each file's own changes name the one that took it, be it by CASCADE.
+                    let line = format!("policy {policy} removed");
+                    let by: Vec<&str> = files.iter().filter(|file| file.changes.contains(&line)).map(|file| file.file.as_str()).collect();
+                    let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(", ")) };
+                    SubjectRow::new(policy, false, "kept or replaced", format!("removed{by}"))
+                }
             }
         })
         .collect();
