@@ -226,9 +226,10 @@ impl MigrationSet {
         by_version.or_else(|| self.migrations.iter().find(|migration| migration.name == version))
     }
 
-    /// The migrations up to this version (`None`: all), in order.
-    pub fn up_to<'a>(&'a self, version: Option<&'a str>) -> impl Iterator<Item = &'a Migration> {
-        self.migrations.iter().filter(move |m| version.is_none_or(|version| compare(&m.version, version).is_le()))
+    /// The migrations up to and with this version (`None`: all), in the order in which they are run.
+    pub fn up_to(&self, version: Option<&str>) -> impl Iterator<Item = &Migration> {
+        let last = version.and_then(|version| self.migrations.iter().rposition(|m| same(&m.version, version)));
+        self.migrations.iter().take(last.map_or(self.migrations.len(), |last| last + 1))
     }
 
     /// The highest version.

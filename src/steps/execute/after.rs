@@ -24,7 +24,7 @@ pub async fn consistent(
     ran: &Ran<'_>,
     (after, read): (&SchemaState, &Asked),
 ) -> Result<(), StepError> {
-    let last = ran.set.up_to(ran.up_to).last().map(|migration| migration.version.as_str()).unwrap_or_default();
+    let last = ran.up_to.or(ran.set.last_version()).unwrap_or_default();
     let version = after.version().unwrap_or("none");
     let row = SubjectRow::new("schema version", same(version, last), last, version);
     probe(report, "schema-version-updated", read.clone(), "target", Value::Null, vec![row])?;

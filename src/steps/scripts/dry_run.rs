@@ -90,7 +90,10 @@ async fn in_copy(cx: &Context<'_>, scripts: &Scripts<'_>, backup: &std::path::Pa
             }
             let tracer = match config.trace {
                 false => None,
-                true => Some(Tracer::beside(db.target(), &session).await?),
+                true => Tracer::beside(db.target(), &session)
+                    .await
+                    .map_err(|error| cx.log.line(format!("dry run: locks are not traced: {error}")))
+                    .ok(),
             };
             let eyes = db.session(Access::ReadOnly).await?;
             let excluded = cx.not_the_applications();
