@@ -250,10 +250,35 @@ pub struct Integrity {
     /// Declared linkages between rows.
     #[serde(rename = "linkage")]
     pub linkages: Vec<Linkage>,
+    /// Columns that no two rows share, where no constraint says so.
+    #[serde(rename = "unique")]
+    pub uniques: Vec<Unique>,
+    /// The values that columns may have, where no constraint says so.
+    pub values: Vec<Values>,
     /// Why there is no linkage to examine, where none is declared.
     pub no_linkage: Option<String>,
     /// Tables that may lose or gain rows during the migration: `table = "reason"`.
     pub may_change: BTreeMap<String, String>,
+}
+
+/// Columns of a table that no two rows share.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Unique {
+    /// `schema.table`, names as they are; without a schema `public`.
+    pub table: String,
+    pub columns: Vec<String>,
+}
+
+/// The values that a column may have beside NULL.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Values {
+    /// `schema.table`, names as they are; without a schema `public`.
+    pub table: String,
+    pub column: String,
+    /// As the column's text.
+    pub allowed: Vec<String>,
 }
 
 /// A linkage: a query that returns one row per broken link.

@@ -18,3 +18,5 @@ mod rollback;
 mod scripts;
 #[path = "migrate/trace.rs"]
 mod trace;
+#[path = "migrate/wrong_ways_back.rs"]
+mod wrong_ways_back;

@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "pg/backup_faults.rs"]
+mod backup_faults;
 #[path = "pg/catalog.rs"]
 mod catalog;
 #[path = "pg/cluster.rs"]

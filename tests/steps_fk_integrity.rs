@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "steps_fk_integrity/catalogue.rs"]
+mod catalogue;
 #[path = "steps_fk_integrity/commands.rs"]
 mod commands;
 #[path = "steps_fk_integrity/foreign_keys.rs"]

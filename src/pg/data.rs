@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
+use tokio_postgres::types::Json;
 
 use super::{Access, PgError, Session, Target};
 use crate::domain::product::TableState;
@@ -22,7 +23,8 @@ const STABLE_TEXT: &str = "SET datestyle = 'ISO, MDY'; SET intervalstyle = 'post
 const TABLES: &str = "
     SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),
            (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attname)
-            FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+            FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+              AND COALESCE($2::jsonb -> pg_catalog.format('%I.%I', n.nspname, c.relname) ? a.attname::text, true)),
            c.relpages
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -37,8 +39,27 @@ struct Table {
     pages: i32,
 }
 
-async fn tables(session: &Session, excluded: &[String]) -> Result<Vec<Table>, PgError> {
-    let rows = session.query(TABLES, &[&excluded]).await?;
+/// Table → its columns, by name.
+pub type Columns = BTreeMap<String, Vec<String>>;
+
+/// The columns of every table, to look at the same ones later ([`table_states_on`]).
+pub async fn columns(session: &Session, excluded: &[String]) -> Result<Columns, PgError> {
+    let rows = session
+        .query(
+            "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.array_agg(a.attname::text ORDER BY a.attname)
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+             WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT n.nspname::text = ANY ($1)
+             GROUP BY n.nspname, c.relname",
+            &[&excluded],
+        )
+        .await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// `only`: where a table has an entry, only these of its columns are looked at.
+async fn tables(session: &Session, excluded: &[String], only: &Columns) -> Result<Vec<Table>, PgError> {
+    let rows = session.query(TABLES, &[&excluded, &Json(only)]).await?;
     let table = |row: &tokio_postgres::Row| -> Result<Table, PgError> {
         let columns: Option<String> = row.try_get(1)?;
         Ok(Table { name: row.try_get(0)?, columns: columns.unwrap_or_else(|| "NULL".into()), pages: row.try_get(2)? })
@@ -54,7 +75,7 @@ async fn tables(session: &Session, excluded: &[String]) -> Result<Vec<Table>, Pg
 pub async fn table_states(session: &Session, excluded: &[String]) -> Result<Vec<TableState>, PgError> {
     session.batch(STABLE_TEXT).await?;
     let mut states = Vec::new();
-    for table in tables(session, excluded).await? {
+    for table in tables(session, excluded, &Columns::new()).await? {
         states.push(table_state(session, &table).await?);
     }
     Ok(states)
@@ -69,6 +90,18 @@ pub async fn table_states_of(
     snapshot: Option<&str>,
     told: &dyn Fn(usize, usize),
 ) -> Result<Vec<TableState>, PgError> {
+    table_states_on(target, excluded, workers, snapshot, &Columns::new(), told).await
+}
+
+/// [`table_states_of`] on the named columns of the tables that `only` names: a column more is no difference then.
+pub async fn table_states_on(
+    target: &Target,
+    excluded: &[String],
+    workers: usize,
+    snapshot: Option<&str>,
+    only: &Columns,
+    told: &dyn Fn(usize, usize),
+) -> Result<Vec<TableState>, PgError> {
     let leader = target.session_with(Access::ReadOnly, 0, 30_000).await?;
     let snapshot = match snapshot {
         Some(snapshot) => {
@@ -77,7 +110,7 @@ pub async fn table_states_of(
         }
         None => export_snapshot(&leader).await?,
     };
-    let mut open = tables(&leader, excluded).await?;
+    let mut open = tables(&leader, excluded, only).await?;
     open.sort_by_key(|table| std::cmp::Reverse(table.pages));
     let (next, done) = (Cell::new(0_usize), Cell::new(0_usize));
     let worker = async || -> Result<Vec<TableState>, PgError> {

@@ -119,6 +119,8 @@ static TOC_ENTRY: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?m)from TOC entry \d+; \d+ \d+ ([A-Z][A-Z ]*[A-Z]) (.+) \S+$").ok());
 static COPY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"COPY failed for table "([^"\n]*)""#).ok());
 static DENIED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"permission denied (?:for|to) ((?:[a-z]+ )?[^\s:]+)").ok());
+/// A constraint or unique index that rows break, in the message itself: DETAIL holds the values and is not looked at.
+static BROKEN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"(?:constraint|unique index) "([^"\n]*)""#).ok());
 static ROLE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"role "([^"\n]*)" does not exist"#).ok());
 static EXTENSION: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"extension "([^"\n]*)" (?:is not available|does not exist)"#).ok());
@@ -129,13 +131,17 @@ fn first(regex: &LazyLock<Option<Regex>>, text: &str, group: usize) -> Option<St
 
 /// Object and class of the first error that a tool printed.
 fn reduce(stderr: &str) -> (PgErrorKind, String) {
-    let (class, kind) = match stderr.find("error:").map(|at| &stderr[at..]) {
-        // DETAIL, HINT and the like may hold values that look like a phrase of ours.
-        Some(rest) => classify(rest.split_once("\nDETAIL").map_or(rest, |(message, _)| message)),
-        None => classify(stderr),
+    // DETAIL, HINT and the like may hold values that look like a phrase of ours.
+    let message = match stderr.find("error:").map(|at| &stderr[at..]) {
+        Some(rest) => rest.split_once("\nDETAIL").map_or(rest, |(message, _)| message),
+        None => stderr,
     };
+    let (class, kind) = classify(message);
     let entry = first(&TOC_ENTRY, stderr, 1).zip(first(&TOC_ENTRY, stderr, 2)).map(|(kind, name)| format!(" at {kind} {name}"));
     let entry = entry.or_else(|| first(&COPY, stderr, 1).map(|table| format!(" at TABLE DATA {table}")));
+    let first_line = message.lines().next().unwrap_or_default();
+    let entry = entry
+        .or_else(|| first(&BROKEN, first_line, 1).filter(|_| kind == PgErrorKind::ToolFailed).map(|name| format!(" at constraint {name}")));
     let named = first(&ROLE, stderr, 1)
         .map(|role| format!(" (role {role})"))
         .or_else(|| first(&EXTENSION, stderr, 1).map(|extension| format!(" (extension {extension})")))
@@ -177,6 +183,13 @@ mod tests {
                 "pg_dump: error: query failed: ERROR:  permission denied for table clauses\npg_dump: detail: Query was: LOCK TABLE public.clauses"
             ),
             (PgErrorKind::ToolEnvironment, "permission denied (table clauses)".into())
+        );
+        assert_eq!(
+            reduce(
+                "pg_restore: error: could not execute query: ERROR:  insert or update on table \"c\" violates foreign key constraint \"c_id_fkey\"\n\
+                 DETAIL:  Key (id)=(constraint \"canary\") is not present in table \"p\".\nCommand was: ALTER TABLE"
+            ),
+            (PgErrorKind::ToolFailed, "a constraint is violated at constraint c_id_fkey".into())
         );
         assert_eq!(reduce("sh: 1: nonsense canary"), (PgErrorKind::ToolFailed, "an error of no known class".into()));
     }

@@ -14,7 +14,7 @@ use crate::world::{Given, World};
 const PLAIN: &str =
     "CREATE TABLE tenants (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text); INSERT INTO tenants (name) VALUES ('a'), ('b')";
 
-async fn given(target: &Target, world: &World) -> Given {
+pub async fn given(target: &Target, world: &World) -> Given {
     let tools = Tools::find(target.major(), &world.config.backup).ok();
     let pool = ScratchPool::new(target.clone(), tools);
     let given = world.run_with(target, &pool).await;
@@ -22,7 +22,7 @@ async fn given(target: &Target, world: &World) -> Given {
     given
 }
 
-fn world(more: &str) -> World {
+pub fn world(more: &str) -> World {
     let mut world = World::new("environment", more);
     let backup = backup_config();
     world.config.backup.pg_restore = Some(cluster().bin().join("pg_restore"));
@@ -31,7 +31,7 @@ fn world(more: &str) -> World {
 }
 
 /// A `pg_dump` that does what the real one does, and then this to the file in `$file`.
-fn wrapped(world: &mut World, then: &str) {
+pub fn wrapped(world: &mut World, then: &str) {
     let wrapper = world.project.root.join("pg_dump_wrapper");
     let real = world.config.backup.pg_dump.clone().unwrap();
     let script = format!(

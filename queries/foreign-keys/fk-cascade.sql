@@ -1,0 +1,14 @@
+-- code: fk-cascade
+-- title: Deleting a parent does what its key says
+-- step: foreign-keys
+-- severity: medium
+-- min-subjects: 1
+-- when-none: not-applicable
+-- kind: probe
+-- why: what a deletion takes with it, or leaves behind, is found out by the first deletion in production
+-- fix: enforce the key, or give it the action that is meant; then count the orphans
+
+-- In a scratch copy of the post-migration backup, one transaction a key, rolled back: the other keys are dropped and the users' triggers of both
+-- tables disabled, a parent with children is deleted, and what the server did to the children is read from its own statistics of the
+-- transaction. CASCADE must delete them, SET NULL and SET DEFAULT must change them, NO ACTION and RESTRICT must refuse.
+-- A key without a row to try it on is undecided, and so is one whose triggers are disabled in the target: a copy does not repeat that.

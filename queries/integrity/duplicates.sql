@@ -1,0 +1,11 @@
+-- code: duplicates
+-- title: No two rows share what ledger.toml says is unique
+-- step: integrity
+-- severity: high
+-- min-subjects: 1
+-- when-none: not-applicable
+-- kind: probe
+-- why: what the application takes for unique and no constraint states is doubled by the first race
+-- fix: merge the rows, then ALTER TABLE table ADD UNIQUE (columns)
+
+-- Each [[integrity.unique]]: groups of rows that share the columns, NULLs apart; in one exported snapshot with row_security = off.

@@ -1,0 +1,12 @@
+-- code: rows-as-migrated
+-- title: Rows changed only as the migrations change them
+-- step: integrity
+-- severity: high
+-- min-subjects: 1
+-- kind: probe
+-- why: equal counts hide rows that were overwritten, or deleted and replaced, while nobody was looking
+-- fix: compare the table with the pre-migration backup; where the change is meant, say so in [integrity.may-change]
+
+-- A scratch copy of the pre-migration backup gets the migrations that the execution applied. Each table that was there before is held against the
+-- target on the columns it had before: exact count and order-independent digest. Values that a migration makes up by clock or chance in a
+-- column of before differ as well, and want [integrity.may-change].
