@@ -9,6 +9,7 @@ mod append;
 mod apply;
 mod lint;
 mod memory;
+mod safety;
 mod status;
 mod trace;
 mod verification;
@@ -53,7 +54,7 @@ struct Bench {
     run: fn() -> Result<Measurement, Failure>,
 }
 
-const BENCHES: [Bench; 7] = [
+const BENCHES: [Bench; 10] = [
     Bench {
         name: "apply",
         what: "300 migration files, against one psql process",
@@ -102,6 +103,30 @@ const BENCHES: [Bench; 7] = [
         unit: "/s",
         decimals: 0,
         run: verification::run,
+    },
+    Bench {
+        name: "orphans",
+        what: "orphans of 4 keys, against LEFT JOIN … IS NULL in psql",
+        goal: Goal::AtMost(0.6),
+        unit: "×",
+        decimals: 2,
+        run: safety::orphans,
+    },
+    Bench {
+        name: "digest",
+        what: "digest of tables, against count(*) and reading them",
+        goal: Goal::AtMost(1.5),
+        unit: "×",
+        decimals: 2,
+        run: safety::digest,
+    },
+    Bench {
+        name: "drill",
+        what: "backup drill, against pg_dump and pg_restore",
+        goal: Goal::AtMost(1.15),
+        unit: "×",
+        decimals: 2,
+        run: safety::drill,
     },
 ];
 
