@@ -6,6 +6,8 @@ mod faults;
 mod mutation;
 #[path = "row_security/reproduce.rs"]
 mod reproduce;
+#[path = "row_security/schemas.rs"]
+mod schemas;
 #[path = "row_security/server.rs"]
 mod server;
 #[path = "row_security/step.rs"]
@@ -13,6 +15,8 @@ mod step;
 #[path = "row_security/styles.rs"]
 mod styles;
 mod support;
+#[path = "row_security/ways.rs"]
+mod ways;
 
 use std::path::Path;
 

@@ -195,6 +195,8 @@ pub enum CellVerdict {
     Isolated,
     Leak,
     Denied,
+    /// The table has no tenant: its rows are everybody's.
+    Shared,
     Undecided,
 }
 
@@ -219,6 +221,9 @@ pub struct RowSecurityProduct {
     pub isolated: Vec<String>,
     pub leaking: Vec<String>,
     pub undecided: Vec<String>,
+    /// Tables with row security whose rows belong to no tenant: the same for every session. Not in `total`.
+    #[serde(default)]
+    pub shared: Vec<String>,
     pub total: u64,
     pub suites: Vec<SuiteResult>,
     /// `None`: no policy was broken to see who notices.

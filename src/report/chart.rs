@@ -1,13 +1,13 @@
 //! Charts as plain geometry: whole numbers and words, drawn by the SVG templates. No measurement is made here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
 use super::format::{self, Mark};
 use super::model::product;
 use crate::domain::plan::StepKind;
-use crate::domain::product::{CellVerdict, PerformanceProduct, Product, RowSecurityProduct};
+use crate::domain::product::{CellVerdict, IsolationCell, PerformanceProduct, Product, RowSecurityProduct};
 use crate::record::Run;
 
 pub use super::graph::Graph;
@@ -111,6 +111,8 @@ fn isolation(product: &RowSecurityProduct, seq: u64) -> Option<Isolation> {
     let gap = |context: &str| contexts.iter().position(|c| *c == context).unwrap_or(0) as u32 * 10;
     let x = |index: usize, context: &str| NAME_WIDTH + index as u32 * CELL + gap(context);
     let top = 40;
+    let found: HashMap<(&str, &str, &str), &IsolationCell> =
+        product.cells.iter().rev().map(|c| ((c.table.as_str(), c.command.as_str(), c.context.as_str()), c)).collect();
     let rows = tables
         .iter()
         .enumerate()
@@ -120,8 +122,7 @@ fn isolation(product: &RowSecurityProduct, seq: u64) -> Option<Isolation> {
                 .iter()
                 .enumerate()
                 .map(|(index, (context, command))| {
-                    let found = product.cells.iter().find(|c| c.table == *table && c.command == *command && c.context == *context);
-                    let (class, glyph, word, why) = match found {
+                    let (class, glyph, word, why) = match found.get(&(*table, *command, *context)) {
                         None => ("none", "·", "not probed", ""),
                         Some(cell) => {
                             let (class, glyph, word) = of_cell(cell.verdict);
@@ -172,6 +173,7 @@ fn of_cell(verdict: CellVerdict) -> (&'static str, &'static str, &'static str) {
         CellVerdict::Isolated => ("pass", "✓", "isolated"),
         CellVerdict::Leak => ("fail", "✗", "leak"),
         CellVerdict::Denied => ("denied", "⊘", "denied by privilege"),
+        CellVerdict::Shared => ("denied", "○", "no tenant: everybody's"),
         CellVerdict::Undecided => ("unknown", "?", "undecided"),
     }
 }

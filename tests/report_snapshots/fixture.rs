@@ -414,6 +414,7 @@ pub fn run(leak: bool) -> Run {
         isolated,
         leaking: if leak { vec!["public.clauses".into()] } else { Vec::new() },
         undecided: Vec::new(),
+        shared: Vec::new(),
         total: 14,
         suites: vec![SuiteResult { name: "gate 1".into(), total: 7, passed: 7, failed: 0, skipped: 0 }],
         mutation: None,

@@ -26,7 +26,7 @@ impl Probe<'_> {
         };
         let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {} AND ctid = '{}'", ready.at_b, ready.ctid_b);
         let touched = |attempt: &Attempt| matches!(attempt, Ok(numbers) if numbers.last() == Some(&0));
-        let keyed = self.attempt("", &format!("UPDATE {name} SET {set} WHERE {}", ready.at_b), &truth).await?;
+        let (keyed, past) = self.past_triggers("", &format!("UPDATE {name} SET {set} WHERE {}", ready.at_b), &truth).await?;
         let column = set.split(" = ").next().unwrap_or_default();
         let mut shown = format!("UPDATE {name} SET {column} = <its own value> WHERE <key of B's row>");
         let mut hit = touched(&keyed);
@@ -56,6 +56,7 @@ impl Probe<'_> {
         }
         let (verdict, why) = match (hit, keyed) {
             _ if took => (CellVerdict::Leak, "B's row became A's (expected: untouched)".into()),
+            (true, _) if past.is_some() => (CellVerdict::Isolated, "no policy keeps B's row, but a trigger or a constraint does".into()),
             (true, _) => (CellVerdict::Leak, "B's row was changed (expected: untouched)".into()),
             (false, Ok(_)) => quiet(control, "B's row is untouched"),
             (false, Err(error)) => refused(&error, control, COMMAND),
@@ -83,7 +84,12 @@ impl Probe<'_> {
             // The row was reached; only what refers to it held it.
             Err(error) => error.is("23503") || error.is("23001"),
         };
-        let keyed = self.attempt("", &format!("DELETE FROM {name} WHERE {}", ready.at_b), &truth).await?;
+        let first = self.attempt("", &format!("DELETE FROM {name} WHERE {}", ready.at_b), &truth).await?;
+        let (keyed, past) = match gone(&first) {
+            // A reference that holds B's row shows that it was reached.
+            true => (first, None),
+            false => self.past_triggers("", &format!("DELETE FROM {name} WHERE {}", ready.at_b), &truth).await?,
+        };
         let mut shown = format!("DELETE FROM {name} WHERE <key of B's row>");
         let mut hit = gone(&keyed);
         if !hit && self.worlds.replica && ready.bytes <= BLIND_BYTES {
@@ -93,6 +99,7 @@ impl Probe<'_> {
             shown = if hit { whole } else { format!("{shown}; {whole}") };
         }
         let (verdict, why) = match (hit, keyed) {
+            (true, _) if past.is_some() => (CellVerdict::Isolated, "no policy keeps B's row, but a trigger or a constraint does".into()),
             (true, _) => (CellVerdict::Leak, "B's row was deleted (expected: untouched)".into()),
             (false, Ok(_)) => quiet(control, "B's row is untouched"),
             (false, Err(error)) => refused(&error, control, COMMAND),
@@ -148,8 +155,8 @@ impl Probe<'_> {
         let (verdict, why) = match attempt {
             _ if hit => (CellVerdict::Leak, "A's row became B's (expected: refused)".into()),
             Ok(_) => quiet(control, "A's row stayed A's"),
-            Err(error) if error.sqlstate.as_deref().is_some_and(|state| state.starts_with("23")) => {
-                (CellVerdict::Isolated, format!("stopped by a constraint ({})", error.sqlstate.unwrap_or_default()))
+            Err(error) if error.sqlstate.as_deref().is_some_and(|state| state.starts_with("23") || state.starts_with("P0")) => {
+                (CellVerdict::Isolated, format!("stopped by a constraint or a trigger ({})", error.sqlstate.unwrap_or_default()))
             }
             Err(error) => refused(&error, control, COMMAND),
         };
@@ -189,8 +196,8 @@ impl Probe<'_> {
         }
         let look = format!(
             "RESET ROLE; {}; SET LOCAL ROLE {}; SELECT pg_catalog.count(*) FROM {name} WHERE {}",
-            identity_sql(self.shape, self.model, self.role, World::B, true),
-            identifier(self.role),
+            identity_sql(self.model, self.role, World::B, true),
+            identifier(self.model.role_in(self.role, World::B)),
             ready.at_a
         );
         let statement = format!("UPDATE {name} SET {} = NULL WHERE {}; {look}", column.sql, ready.at_a);
@@ -201,8 +208,8 @@ impl Probe<'_> {
             }
             Ok(numbers) if numbers.last() == Some(&1) => (CellVerdict::Isolated, "A may give its row up; B does not read it then".into()),
             Ok(_) => quiet(control, "A's row kept its tenant"),
-            Err(error) if error.sqlstate.as_deref().is_some_and(|state| state.starts_with("23")) => {
-                (CellVerdict::Isolated, format!("stopped by a constraint ({})", error.sqlstate.unwrap_or_default()))
+            Err(error) if error.sqlstate.as_deref().is_some_and(|state| state.starts_with("23") || state.starts_with("P0")) => {
+                (CellVerdict::Isolated, format!("stopped by a constraint or a trigger ({})", error.sqlstate.unwrap_or_default()))
             }
             Err(error) => refused(&error, control, COMMAND),
         };
@@ -233,8 +240,8 @@ impl Probe<'_> {
         let (verdict, why) = match self.attempt("", &insert_sql(ready.table, &row, &tail), &truth).await? {
             Ok(numbers) if numbers.last() == Some(&0) => (CellVerdict::Leak, "B's row was taken over (expected: refused)".into()),
             Ok(_) => quiet(control, "B's row is untouched"),
-            Err(error) if error.sqlstate.as_deref().is_some_and(|state| state.starts_with("23")) => {
-                (CellVerdict::Isolated, format!("stopped by a constraint ({})", error.sqlstate.unwrap_or_default()))
+            Err(error) if error.sqlstate.as_deref().is_some_and(|state| state.starts_with("23") || state.starts_with("P0")) => {
+                (CellVerdict::Isolated, format!("stopped by a constraint or a trigger ({})", error.sqlstate.unwrap_or_default()))
             }
             Err(error) => refused(&error, control, COMMAND),
         };

@@ -23,7 +23,10 @@ impl Probe<'_> {
         self.insert_foreign(ready, rights, &control[1], matrix).await?;
         self.update_foreign(ready, rights, &control[2], matrix).await?;
         self.delete_foreign(ready, rights, &control[3], matrix).await?;
-        if self.context == Context::Member {
+        if rights.truncate && matches!(self.context, Context::Member | Context::Fresh) {
+            self.truncate(ready, matrix).await?;
+        }
+        if self.context.is_member() {
             self.insert_into(ready, rights, &control[1], matrix).await?;
             self.move_own(ready, rights, &control[2], matrix).await?;
             self.move_to_nobody(ready, rights, &control[2], matrix).await?;
@@ -49,7 +52,7 @@ impl Probe<'_> {
             Ok(numbers) => match numbers.as_slice() {
                 [_, _, 0] => (CellVerdict::Undecided, "B's row is not there".to_owned()),
                 [own, foreign, _] => {
-                    let strange = if self.context == Context::Member { *foreign } else { own + foreign };
+                    let strange = if self.context.is_member() { *foreign } else { own + foreign };
                     match strange {
                         0 if *control == Control::Admitted => (CellVerdict::Isolated, "0 foreign rows read; A reads its own".into()),
                         0 => (CellVerdict::Denied, "no row is visible, not even A's own to A".into()),
@@ -79,6 +82,25 @@ impl Probe<'_> {
         Ok(())
     }
 
+    /// TRUNCATE asks no policy.
+    async fn truncate(&self, ready: &Seeded<'_>, matrix: &mut Matrix) -> Result<(), PgError> {
+        let statement = format!("TRUNCATE {} CASCADE", ready.table.sql);
+        let (verdict, why) = match self.api_only {
+            true => (CellVerdict::Denied, "granted, but the API that this role is reached through sends no TRUNCATE".to_owned()),
+            false => match self
+                .attempt("", &statement, &format!("SELECT pg_catalog.count(*) FROM {} WHERE {}", ready.table.sql, ready.at_b))
+                .await?
+            {
+                Ok(numbers) if numbers.last() == Some(&0) => (CellVerdict::Leak, "B's row is gone: TRUNCATE asks no policy".into()),
+                Ok(_) => (CellVerdict::Isolated, "B's row is still there".into()),
+                Err(error) => (CellVerdict::Denied, format!("refused with {}", error.sqlstate.as_deref().unwrap_or("no SQLSTATE"))),
+            },
+        };
+        let statement = (!self.api_only).then_some(statement);
+        self.cell(ready, "TRUNCATE", verdict, why, statement, matrix);
+        Ok(())
+    }
+
     pub(super) async fn insert_foreign(
         &self,
         ready: &Seeded<'_>,
@@ -98,8 +120,16 @@ impl Probe<'_> {
         };
         let stamped = scope_condition(ready.table, ready.scope, &row).map_or_else(String::new, |scope| format!(" AND {scope}"));
         let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {}{stamped}", condition(ready.table, &row));
-        let attempt = self.attempt(&preparation, &insert_sql(ready.table, &row, ""), &truth).await?;
+        let (attempt, past) = self.past_triggers(&preparation, &insert_sql(ready.table, &row, ""), &truth).await?;
         let (verdict, why) = match attempt {
+            // A key that happens to be taken or missing stops this row, not the next one.
+            Ok(numbers)
+                if past.as_deref().is_some_and(|state| !["23503", "23505"].contains(&state))
+                    && numbers.last() == Some(&1)
+                    && *ready.scope != Scope::Anchor =>
+            {
+                (CellVerdict::Isolated, "no policy refuses B's row, but a trigger or a constraint does".into())
+            }
             // A new tenant (or principal) belongs to nobody yet.
             Ok(numbers) if numbers.last() == Some(&1) && *ready.scope == Scope::Anchor => {
                 (CellVerdict::Isolated, "a new row of its own kind is admitted; it belongs to nobody yet".into())

@@ -43,7 +43,14 @@ pub struct Found {
     pub comparisons: BTreeSet<Comparison>,
     /// The role's own name decides (`current_user` or `session_user` in a policy).
     pub by_role: bool,
+    /// Literals that a source is compared with, as they are met.
+    pub literals: BTreeMap<Source, Vec<String>>,
+    /// Sources whose value is a list of keys (`jsonb_array_elements_text(…)`, the operator `?`).
+    pub lists: BTreeSet<Source>,
 }
+
+/// The setting that stands for the role's own name.
+pub const ROLE_NAME: &str = "current_user";
 
 #[allow(clippy::unwrap_used, reason = "constant patterns; a test compiles each")]
 fn pattern(text: &str) -> Regex {
@@ -57,12 +64,37 @@ static PATH: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:[^;'=]|''){0,60}?#
 /// A function that looks something up gives what it found, not the identity it looked it up by.
 static LOOKS_UP: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(?i)\bfrom\s+(?:only\s+)?[a-z_"]"#));
 static DISTINCT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)distinct\s+from"));
+/// What may stand between a source and the literal it is compared with.
+static LITERALS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?i)^(?:\s*,\s*true|[\s)]|::[\w ]+|->>?\s*'[^']*'(?:::text)?|#>>?\s*'[^']*'(?:::text\[\])?|,\s*'[^']*'(?:::text)?|as\s+\w+)*?(?:=|\bin\b)\s*(?:any\s*)?\(*(?:array\[)?\(*((?:'(?:[^']|'')*'(?:::[\w. "\[\]]+)?\)*(?:\s*,\s*)?)+)"#,
+    )
+});
+static QUOTED: LazyLock<Regex> = LazyLock::new(|| pattern(r"'((?:[^']|'')*)'"));
+/// `variable := expression;` of plpgsql.
+static ASSIGNED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"(?is)\b([a-z_]\w*)\s+(?:[a-z_][\w.]*\s*)?(?::=|default)\s*([^;]{1,300});|\b([a-z_]\w*)\s*:=\s*([^;]{1,300});")
+});
+/// `SELECT expression INTO variable`.
+static INTO: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?is)\bselect\s+([^;]{1,200}?)\s+into\s+(?:strict\s+)?([a-z_]\w*)\s*;"));
+/// `… = ANY (ARRAY[a, b])` and `… IN (a, b)` of columns.
+static AMONG: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?i)([A-Za-z_][\w$.]*)\(\s*(?:'([^']+)'(?:::text)?)?(?:\s*,\s*true)?\s*\)(?:\s+AS\s+\w+)?[\s)]*(?:::[\w ]+?)?[\s)]*(?:=\s*ANY\s*\(\s*ARRAY\[|\bIN\s*\()\s*([A-Za-z_"][\w$.", ]*)[\])]"#,
+    )
+});
+/// The role's own name beside a column.
+static OWN_NAME: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?i)([A-Za-z_][\w$]*)"?\)?(?:::[\w ]+?)?\s*=\s*\(*(?:SELECT\s+)?\(?CURRENT_USER\b|\bCURRENT_USER\)?(?:::[\w ]+?)?\)?\s*=\s*\(?(?:[A-Za-z_]\w*\.)?([A-Za-z_][\w$]*)"#,
+    )
+});
 static STEP: LazyLock<Regex> = LazyLock::new(|| pattern(r"->>?\s*'([^']+)'"));
 static JSON: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[^;=]{0,60}?::\s*jsonb?\b"));
 /// `column = …(` up to the first call on the right.
 static RIGHT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r#"(?i)([A-Za-z_][\w$]*)\)?(?:::[\w. ]+?)?\s*=\s*(?:ANY\s*)?[\s(]*(?:SELECT\s+)?[\s(]*(?:(?:NULLIF|COALESCE)\s*[\s(]*)*([A-Za-z_][\w$.]*)\s*\(\s*(?:'([^']+)')?"#,
+        r#"(?i)([A-Za-z_][\w$]*)\)?(?:::[\w. ]+?)?\s*=\s*(?:ANY\s*)?[\s(]*(?:SELECT\s+)?[\s(]*(?:(?:NULLIF|COALESCE|LOWER|UPPER|TRIM|BTRIM|STRING_TO_ARRAY|REPLACE|ARRAY|UNNEST|JSONB_ARRAY_ELEMENTS_TEXT|JSON_ARRAY_ELEMENTS_TEXT|JSONB_ARRAY_ELEMENTS|UUID|TEXT|INT4|INT8)\s*[\s(]+(?:SELECT\s+)?[\s(]*)*([A-Za-z_][\w$.]*)\s*\(\s*(?:'([^']+)')?"#,
     )
 });
 /// `…() = column` and `(…)::type = column`.
@@ -77,10 +109,25 @@ pub fn find(shape: &Shape) -> Found {
     let functions = function_sources(shape);
     let mut found = Found::default();
     let mut read = |text: &str, table: Option<i64>| {
-        for (_, source) in occurrences(text, &functions) {
+        for (rest, source) in occurrences(text, &functions) {
+            if let Some(list) = LITERALS.captures(rest).and_then(|hit| hit.get(1)) {
+                let known = found.literals.entry(source.clone()).or_default();
+                for literal in QUOTED.captures_iter(list.as_str()).filter_map(|hit| hit.get(1)).map(|m| m.as_str().replace("''", "'")) {
+                    if !literal.is_empty() && !known.contains(&literal) {
+                        known.push(literal);
+                    }
+                }
+            }
             found.sources.insert(source);
         }
         compare(text, table, &functions, &mut found.comparisons);
+        for hit in OWN_NAME.captures_iter(text) {
+            let Some(column) = hit.get(1).or(hit.get(2)) else { continue };
+            let source = Source { setting: ROLE_NAME.to_owned(), claim: Vec::new() };
+            found.sources.insert(source.clone());
+            found.comparisons.insert(Comparison { table, column: column.as_str().to_owned(), source });
+        }
+        lists(text, &functions, &mut found.lists);
     };
     for policy in &shape.policies {
         for text in [&policy.using, &policy.check].into_iter().flatten() {
@@ -88,7 +135,7 @@ pub fn find(shape: &Shape) -> Found {
         }
     }
     for function in &shape.functions {
-        read(&function.body, None);
+        read(&inlined(&function.body), None);
     }
     found.by_role = shape
         .policies
@@ -96,7 +143,77 @@ pub fn find(shape: &Shape) -> Found {
         .flat_map(|policy| [&policy.using, &policy.check])
         .flatten()
         .any(|text| text.contains("CURRENT_USER") || text.contains("SESSION_USER"));
+    // An object whose claims are read is not a value of its own.
+    let with_claim: BTreeSet<String> = found.sources.iter().filter(|s| !s.claim.is_empty()).map(|s| s.setting.clone()).collect();
+    found.sources.retain(|s| {
+        !s.claim.is_empty() || !with_claim.contains(&s.setting) && s.setting != "request.jwt.claims" && s.setting != "request.jwt.claim"
+    });
+    // PostgREST gives the claims in one object; where both are read, the older form stays unset.
+    if with_claim.contains("request.jwt.claims") {
+        found.sources.retain(|s| s.setting != "request.jwt.claim");
+    }
     found
+}
+
+/// A body with its variables replaced by what they were given, so that `v := auth.uid(); … user_id = v` reads like a policy.
+fn inlined(body: &str) -> String {
+    let mut out = body.to_owned();
+    let mut given: Vec<(String, String)> = Vec::new();
+    for hit in ASSIGNED.captures_iter(body) {
+        let pair = hit.get(1).zip(hit.get(2)).or_else(|| hit.get(3).zip(hit.get(4)));
+        given.extend(pair.map(|(name, value)| (name.as_str().to_owned(), value.as_str().to_owned())));
+    }
+    given.extend(INTO.captures_iter(body).filter_map(|hit| Some((hit.get(2)?.as_str().to_owned(), hit.get(1)?.as_str().to_owned()))));
+    for (name, value) in given.into_iter().take(20) {
+        // Only what reads an identity, and nothing that looks a row up.
+        if !(value.contains('(') && value.contains(')')) || LOOKS_UP.is_match(&value) || name.len() < 2 {
+            continue;
+        }
+        let Ok(word) = Regex::new(&format!(r"(=\s*\(?){name}\b|\b{name}(\s*=)")) else { continue };
+        let value = value.trim().replace('$', "$$");
+        out = word.replace_all(&out, format!("${{1}}{value}${{2}}").as_str()).into_owned();
+    }
+    out
+}
+
+/// Sources that hold a list of keys.
+fn lists(text: &str, functions: &Functions, into: &mut BTreeSet<Source>) {
+    let lower = text.to_ascii_lowercase();
+    for (at, word) in lower.match_indices("array_elements").chain(lower.match_indices(" ? ")).chain(lower.match_indices(" ?| ")) {
+        let (from, to) = match word.starts_with('a') {
+            true => (at, (at + 260).min(text.len())),
+            false => (at.saturating_sub(220), at),
+        };
+        let (Some(from), Some(to)) = ((from..=at).find(|i| text.is_char_boundary(*i)), (at..=to).rev().find(|i| text.is_char_boundary(*i)))
+        else {
+            continue;
+        };
+        into.extend(occurrences(&text[from..to], functions).into_iter().map(|(_, source)| source).filter(|s| !s.claim.is_empty()));
+    }
+}
+
+/// Names of functions whose answer depends on who asks, themselves or through one they call.
+pub fn functions_that_read(shape: &Shape) -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    for _ in 0..4 {
+        let before = names.len();
+        for function in &shape.functions {
+            if reads_identity(&function.body, &names) {
+                names.insert(format!("{}(", function.name.rsplit('.').next().unwrap_or_default()));
+            }
+        }
+        if names.len() == before {
+            break;
+        }
+    }
+    names
+}
+
+/// Whether an expression or body asks who is asking.
+pub fn reads_identity(text: &str, functions: &BTreeSet<String>) -> bool {
+    let lower = text.to_ascii_lowercase();
+    ["current_setting", "current_user", "session_user", "current_role"].iter().any(|word| lower.contains(word))
+        || functions.iter().any(|name| text.contains(name.as_str()))
 }
 
 /// Sources by function name (with and without schema). A function that returns the whole object has a source without a path
@@ -109,7 +226,7 @@ fn function_sources(shape: &Shape) -> Functions {
     for _ in 0..2 {
         for function in shape.functions.iter().filter(|function| !LOOKS_UP.is_match(&DISTINCT.replace_all(&function.body, ""))) {
             let mut sources: Vec<(Source, bool)> = Vec::new();
-            for (rest, source) in occurrences(&function.body, &functions) {
+            for (rest, source) in occurrences(&inlined(&function.body), &functions) {
                 let whole =
                     source.claim.is_empty() && (JSON.is_match(rest) || functions.values().flatten().any(|(s, w)| *w && *s == source));
                 sources.push((source, whole));
@@ -185,6 +302,13 @@ fn compare(text: &str, table: Option<i64>, functions: &Functions, into: &mut BTr
             into.insert(Comparison { table, column: column.to_owned(), source });
         }
     };
+    for hit in AMONG.captures_iter(text) {
+        let (Some(callee), Some(columns)) = (hit.get(1), hit.get(3)) else { continue };
+        for column in columns.as_str().split(',') {
+            let bare = column.trim().rsplit('.').next().unwrap_or_default().trim_matches('"');
+            add(bare, callee.as_str(), hit.get(2).map(|m| m.as_str()), "");
+        }
+    }
     // Matches may overlap (`a = f() AND f() = b`), so each search starts one byte on.
     for (regex, column, callee, argument) in [(&RIGHT, 1, 2, 3), (&LEFT, 3, 1, 2)] {
         for hit in regex.captures_iter(text) {
@@ -205,8 +329,6 @@ mod tests {
 
     fn shape(policies: &[&str], functions: &[(&str, &str)]) -> Shape {
         Shape {
-            tables: Vec::new(),
-            keys: Vec::new(),
             policies: policies
                 .iter()
                 .map(|text| Policy {
@@ -221,7 +343,7 @@ mod tests {
                 })
                 .collect(),
             functions: functions.iter().map(|(name, body)| Function { name: (*name).into(), body: (*body).into() }).collect(),
-            grantees: Vec::new(),
+            ..Shape::default()
         }
     }
 

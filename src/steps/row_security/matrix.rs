@@ -5,12 +5,16 @@
 //! security and looks what really happened. A refusal counts only with its positive control: the same statement on the session's
 //! own row, by a member, is admitted.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::context::{CONTEXTS, Context};
-use super::model::Model;
+use super::context::Context;
+use super::hop;
+use super::identity;
+use super::labels::{Label, Place};
+use super::model::{Model, Scope};
 use super::probe::{Control, Probe};
-use super::seed::{prepare, rights};
+use super::seed::{Rights, Seeded, prepare, rights, without_tenant};
 use super::shape::{Policy, Shape, Table};
 use super::world::Worlds;
 use crate::domain::product::{CellVerdict, IsolationCell};
@@ -24,6 +28,7 @@ pub(super) const BLIND_BYTES: u64 = 8 << 20;
 /// One cell, with what the checks need beyond the product.
 #[derive(Clone, Debug)]
 pub struct Cell {
+    pub table: i64,
     pub context: Context,
     pub role: String,
     pub cell: IsolationCell,
@@ -41,6 +46,8 @@ pub struct Matrix {
     pub existing: Vec<(String, String, u64, u64)>,
     /// Tables counted for `existing`.
     pub counted: Vec<String>,
+    /// Tables given up because a statement took too long.
+    stopped: BTreeSet<i64>,
 }
 
 /// Whether the role bypasses row security, so that what it counts is the truth.
@@ -54,51 +61,143 @@ impl Matrix {
     pub async fn probe(target: &Target, shape: &Shape, model: &Model, worlds: &Worlds, say: &dyn Fn(&str)) -> Result<Self, PgError> {
         let mut matrix = Self::default();
         let truth = target.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+        let identities = identity::functions_that_read(shape);
         let mut seeded = Vec::new();
         for scoped in &model.tables {
             let Some(table) = shape.table(scoped.oid) else { continue };
+            if scoped.scope == Scope::None
+                && let Some((verdict, why)) = without_tenant(shape, model, table, &identities)
+            {
+                matrix.push(table, "every command", "", "any", Context::Member, verdict, why, None);
+                continue;
+            }
             match prepare(&truth, model, worlds, table, scoped).await {
                 Ok(ready) => seeded.push(ready),
-                Err(why) => matrix.undecided(table, "every command", "", Context::Member, why),
+                Err(why) => matrix.push(table, "every command", "", "any", Context::Member, CellVerdict::Undecided, why, None),
             }
         }
         drop(truth);
-        let mut controls: BTreeMap<(String, i64), [Control; 4]> = BTreeMap::new();
+        let concerned: Vec<BTreeSet<i64>> = model.labels.iter().map(|label| concerned(shape, label)).collect();
+        let mut controls = Controls::default();
         for role in &model.roles {
-            for context in CONTEXTS {
-                let session = target.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
-                let setup = format!("{}; BEGIN", context.sql(shape, model, role));
-                session.batch(&setup).await?;
-                let rights = rights(&session, role, &seeded).await;
-                let probe = Probe { session: &session, shape, model, worlds, role, context };
-                for ready in &seeded {
-                    say(&format!("{} · {role}, {}", ready.table.sql, context.word()));
-                    let rights = match &rights {
-                        Ok(rights) => rights.get(&ready.table.oid).cloned().unwrap_or_default(),
-                        Err(error) => {
-                            matrix.undecided(ready.table, "every command", role, context, error.to_string());
-                            continue;
-                        }
-                    };
-                    if context == Context::Member {
-                        let control = probe.controls(ready, &rights).await?;
-                        if let Control::Error(state) = &control[0] {
-                            matrix.raising.push((ready.table.sql.clone(), role.clone(), state.clone()));
-                        }
-                        controls.insert((role.clone(), ready.table.oid), control);
-                    }
-                    let Some(control) = controls.get(&(role.clone(), ready.table.oid)) else { continue };
-                    probe.table(ready, &rights, control, &mut matrix).await?;
-                }
-                session.batch("ROLLBACK").await?;
+            for context in Context::of(model) {
+                matrix.context(target, Asked { shape, model, worlds, role, context }, &seeded, &concerned, &mut controls, say).await?;
             }
         }
         matrix.settle(shape, model, &controls);
         Ok(matrix)
     }
 
-    fn undecided(&mut self, table: &Table, command: &str, role: &str, context: Context, why: String) {
-        self.push(table, command, role, context, CellVerdict::Undecided, why, None);
+    /// Every table as one role in one context, on a connection of its own.
+    async fn context(
+        &mut self,
+        target: &Target,
+        asked: Asked<'_>,
+        seeded: &[Seeded<'_>],
+        concerned: &[BTreeSet<i64>],
+        controls: &mut Controls,
+        say: &dyn Fn(&str),
+    ) -> Result<(), PgError> {
+        let Asked { shape, model, worlds, role, context } = asked;
+        let session = target.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+        session.batch(&format!("{}; BEGIN", context.sql(model, role))).await?;
+        let shown = format!("{role}, {}", context.shown(model));
+        // A label that cannot be put in place (a CHECK, no row of A) makes no context.
+        let Some(label) = context.label_sql(shape, model, worlds) else { return Ok(()) };
+        match session.batch(&label).await {
+            Ok(()) => {}
+            Err(error) if error.disconnected => return Err(error),
+            Err(_) => return Ok(()),
+        }
+        let acting = context.role(model, role);
+        let rights = rights(&session, acting, seeded).await;
+        let api_only = shape.api_only(role);
+        let probe = Probe { session: &session, shape, model, worlds, role: acting, shown: &shown, context, api_only };
+        for ready in seeded {
+            if let Context::Labelled(n) = context
+                && !concerned.get(n).is_some_and(|tables| tables.contains(&ready.table.oid))
+            {
+                continue;
+            }
+            if self.stopped.contains(&ready.table.oid) {
+                continue;
+            }
+            say(&format!("{} · {shown}", ready.table.sql));
+            let rights = match &rights {
+                Ok(rights) => rights.get(&ready.table.oid).cloned().unwrap_or_default(),
+                Err(error) => {
+                    self.push(ready.table, "every command", role, &shown, context, CellVerdict::Undecided, error.to_string(), None);
+                    continue;
+                }
+            };
+            if !rights.any() {
+                if context == Context::Member {
+                    self.push(ready.table, "every command", role, &shown, context, CellVerdict::Denied, "no privilege".into(), None);
+                }
+                continue;
+            }
+            let oid = ready.table.oid;
+            let control = match context.is_member() {
+                true => {
+                    let control = probe.controls(ready, &rights).await?;
+                    if let Control::Error(state) = &control[0] {
+                        self.raising.push((ready.table.sql.clone(), role.clone(), state.clone()));
+                    }
+                    let slow = control.iter().any(|control| *control == Control::Error("57014".into()));
+                    controls.add(role, oid, &control);
+                    if slow {
+                        // Each further cell would take as long: the table is given up.
+                        self.stopped.insert(oid);
+                        let why = format!("a member's own statement took longer than {CELL_TIMEOUT_MS} ms (57014)");
+                        self.push(ready.table, "every command", role, &shown, context, CellVerdict::Undecided, why, None);
+                        continue;
+                    }
+                    control
+                }
+                false => controls.best(role, oid),
+            };
+            probe.table(ready, &rights, &control, self).await?;
+        }
+        if context == Context::Member
+            && let Ok(rights) = &rights
+        {
+            self.hops(&probe, seeded, rights, say).await?;
+        }
+        session.batch("ROLLBACK").await?;
+        Ok(())
+    }
+
+    /// The second look, at the tables that were closed at the first.
+    async fn hops(
+        &mut self,
+        probe: &Probe<'_>,
+        seeded: &[Seeded<'_>],
+        rights: &BTreeMap<i64, Rights>,
+        say: &dyn Fn(&str),
+    ) -> Result<(), PgError> {
+        let closed: BTreeSet<i64> = self
+            .cells
+            .iter()
+            .filter(|cell| cell.cell.context == probe.shown && cell.cell.command == "SELECT" && cell.cell.verdict == CellVerdict::Isolated)
+            .map(|cell| cell.table)
+            .collect();
+        let closed: Vec<&Seeded<'_>> = seeded.iter().filter(|ready| closed.contains(&ready.table.oid)).collect();
+        let words = hop::words(probe.shape);
+        let principals = probe.model.principals(probe.shape);
+        for ready in seeded {
+            let table = ready.table;
+            if self.stopped.contains(&table.oid) {
+                continue;
+            }
+            let of_a_person = table.columns.iter().any(|column| principals.contains(&probe.model.class(table.oid, column.number)));
+            if !of_a_person || !words.contains(table.name.as_str()) {
+                continue;
+            }
+            let Some(rights) = rights.get(&table.oid) else { continue };
+            say(&format!("{} · two-step hop", table.sql));
+            probe.hop(ready, rights, &closed, self).await?;
+        }
+        Ok(())
     }
 
     #[allow(clippy::too_many_arguments, reason = "a cell has that many coordinates")]
@@ -107,41 +206,128 @@ impl Matrix {
         table: &Table,
         command: &str,
         role: &str,
+        shown: &str,
         context: Context,
         verdict: CellVerdict,
         why: String,
         statement: Option<String>,
     ) {
-        let shown = match role.is_empty() {
-            true => "any".to_owned(),
-            false => format!("{role}, {}", context.word()),
-        };
-        let cell = IsolationCell { table: table.sql.clone(), command: command.to_owned(), context: shown, verdict, why };
-        self.cells.push(Cell { context, role: role.to_owned(), cell, statement });
+        if verdict == CellVerdict::Undecided && why.contains("57014") {
+            self.stopped.insert(table.oid);
+        }
+        let cell = IsolationCell { table: table.sql.clone(), command: command.to_owned(), context: shown.to_owned(), verdict, why };
+        self.cells.push(Cell { table: table.oid, context, role: role.to_owned(), cell, statement });
     }
 
-    /// A role that sees nothing of its own is denied where another role proves that the identity is understood, or where no policy
-    /// speaks of it; otherwise nothing was shown, and its cells are undecided.
-    fn settle(&mut self, shape: &Shape, model: &Model, controls: &BTreeMap<(String, i64), [Control; 4]>) {
-        for scoped in &model.tables {
-            let Some(table) = shape.table(scoped.oid) else { continue };
-            let understood = controls.iter().any(|((_, oid), control)| *oid == table.oid && control[0] == Control::Admitted);
-            for cell in self.cells.iter_mut().filter(|cell| cell.cell.table == table.sql && cell.cell.verdict == CellVerdict::Denied) {
-                let Some(control) = controls.get(&(cell.role.clone(), table.oid)) else { continue };
-                let nothing_shown = match cell.cell.command.as_str() {
-                    "SELECT" => control[0] == Control::Refused,
-                    "INSERT foreign" | "INSERT own into B" | "upsert" => control[1] == Control::Refused,
-                    "DELETE foreign" => control[3] == Control::Refused,
-                    _ => control[2] == Control::Refused,
-                };
-                let spoken = policy_applies(shape, table, command_letter(&cell.cell.command), &cell.role);
-                if nothing_shown && spoken && !understood {
-                    cell.cell.verdict = CellVerdict::Undecided;
-                    cell.cell.why = "no positive control: a member of A is refused its own row as well".into();
+    /// A role that sees nothing of its own is denied where another role or label proves that the identity is understood, or where no
+    /// policy speaks of it; otherwise nothing was shown, and its cells are undecided.
+    fn settle(&mut self, shape: &Shape, model: &Model, controls: &Controls) {
+        let _ = model;
+        for cell in self.cells.iter_mut().filter(|cell| cell.cell.verdict == CellVerdict::Denied && !cell.role.is_empty()) {
+            let Some(table) = shape.table(cell.table) else { continue };
+            if cell.cell.command == "every command" {
+                continue;
+            }
+            let control = controls.best(&cell.role, cell.table);
+            let nothing_shown = match cell.cell.command.as_str() {
+                "SELECT" => control[0] == Control::Refused,
+                "INSERT foreign" | "INSERT own into B" | "upsert" => control[1] == Control::Refused,
+                "DELETE foreign" => control[3] == Control::Refused,
+                "TRUNCATE" => false,
+                _ => control[2] == Control::Refused,
+            };
+            let spoken = policy_applies(shape, table, command_letter(&cell.cell.command), &cell.role);
+            if nothing_shown && spoken && !controls.understood(cell.table) {
+                cell.cell.verdict = CellVerdict::Undecided;
+                cell.cell.why = "no positive control: a member of A is refused its own row as well".into();
+            }
+        }
+    }
+}
+
+/// What one connection is asked as.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    shape: &'a Shape,
+    model: &'a Model,
+    worlds: &'a Worlds,
+    role: &'a String,
+    context: Context,
+}
+
+/// The positive controls so far: by role and table the best of every member context.
+#[derive(Default)]
+struct Controls {
+    best: BTreeMap<(String, i64), [Control; 4]>,
+    understood: BTreeSet<i64>,
+}
+
+impl Controls {
+    fn add(&mut self, role: &str, oid: i64, control: &[Control; 4]) {
+        if control.iter().any(|control| *control == Control::Admitted) {
+            self.understood.insert(oid);
+        }
+        match self.best.entry((role.to_owned(), oid)) {
+            Entry::Vacant(vacant) => drop(vacant.insert(control.clone())),
+            Entry::Occupied(mut known) => {
+                for (best, new) in known.get_mut().iter_mut().zip(control) {
+                    if *new == Control::Admitted {
+                        *best = Control::Admitted;
+                    }
                 }
             }
         }
     }
+
+    fn best(&self, role: &str, oid: i64) -> [Control; 4] {
+        self.best.get(&(role.to_owned(), oid)).cloned().unwrap_or_else(|| [(); 4].map(|()| Control::NotTried("not probed as a member")))
+    }
+
+    /// Whether any role or label was admitted to a row of its own.
+    fn understood(&self, oid: i64) -> bool {
+        self.understood.contains(&oid)
+    }
+}
+
+/// The tables whose policies ask for a label: in their own text, in a function they call, or through the policies of a table they read.
+fn concerned(shape: &Shape, label: &Label) -> BTreeSet<i64> {
+    let mut words = vec![
+        format!("'{}'", label.label.replace('\'', "''")),
+        format!("{{{}}}", label.label),
+        format!(",{}", label.label),
+        format!("{},", label.label),
+    ];
+    let mut tables = BTreeSet::new();
+    if let Place::Row { table, sql, .. } = &label.place {
+        tables.insert(*table);
+        if label.label.parse::<f64>().is_ok() {
+            words = vec![sql.clone()];
+        }
+    }
+    let mut functions: BTreeSet<String> = BTreeSet::new();
+    for _ in 0..4 {
+        let before = (tables.len(), functions.len());
+        let names: Vec<String> = tables.iter().filter_map(|oid| shape.table(*oid)).map(|table| format!(" {} ", table.name)).collect();
+        let speaks = |text: &str, functions: &BTreeSet<String>| {
+            words.iter().any(|word| text.contains(word)) || functions.iter().any(|name| text.contains(name.as_str()))
+        };
+        for function in &shape.functions {
+            if speaks(&function.body, &functions) {
+                functions.insert(format!("{}(", function.name.rsplit('.').next().unwrap_or_default()));
+            }
+        }
+        for policy in &shape.policies {
+            for text in [&policy.using, &policy.check].into_iter().flatten() {
+                if speaks(text, &functions) || text.contains("SELECT") && names.iter().any(|name| text.contains(name.as_str())) {
+                    tables.insert(policy.table);
+                }
+            }
+        }
+        if before == (tables.len(), functions.len()) {
+            break;
+        }
+    }
+    tables
 }
 
 fn command_letter(command: &str) -> &'static str {

@@ -11,20 +11,28 @@ mod changes;
 mod commands;
 pub mod context;
 mod copy;
+mod hop;
 pub mod identity;
+pub mod labels;
 pub mod matrix;
+mod mend;
 pub mod model;
 pub mod mutate;
+pub mod opened;
 pub mod own_tests;
 pub mod papers;
 mod probe;
 pub mod reproduce;
+pub mod reach;
+mod sample;
 mod seed;
 pub mod server;
 pub mod shape;
 pub mod value;
 pub mod world;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -60,7 +68,8 @@ const OF_TENANT_TABLES: [&str; 10] = [
     "rls-isolation-existing-rows",
     "rls-policy-error",
 ];
-const PROBES: [&str; 4] = ["rls-isolation", "rls-isolation-no-context", "rls-isolation-existing-rows", "rls-policy-error"];
+const PROBES: [&str; 5] =
+    ["rls-isolation", "rls-isolation-no-context", "rls-isolation-existing-rows", "rls-policy-error", "rls-other-ways"];
 
 /// Examines the target's coverage and a copy's isolation; the target is only read.
 pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepError> {
@@ -132,6 +141,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
         cx.log.line(line);
     }
     report.evidence.extend(isolation.evidence.iter().cloned());
+    report.evidence.extend(opened_by_migration(cx, &isolation).await);
     if model.tables.is_empty() && model.missing.is_empty() {
         without_tenants(&mut report.evidence, &cx.config.tenancy);
     }
@@ -269,6 +279,39 @@ pub fn policies_kept(execution: Option<(&[String], &[FileExecution])>) -> Option
     Some(asked.answered(check, TARGET, Value::Null, rows))
 }
 
+/// The same probe on a copy from before the migrations, compared.
+async fn opened_by_migration(cx: &Context<'_>, after: &Isolation) -> Option<Evidence> {
+    const BEFORE: &str = "scratch:pre-migration";
+    let check = find("rls-opened-by-migration")?;
+    let asked = Asked::now();
+    let has = |kind| cx.config.plan.task_using(kind).is_some();
+    if !has(StepKind::Execute) {
+        return Some(asked.not_applicable(check, BEFORE, Value::Null, "no task of the plan executes migrations"));
+    }
+    if !has(StepKind::Environment) {
+        return Some(asked.not_applicable(check, BEFORE, Value::Null, "no task of the plan makes a backup before the migrations"));
+    }
+    if after.cells.is_empty() {
+        return Some(asked.unanswered(check, BEFORE, Value::Null, "the migrated database was not probed"));
+    }
+    let Some(backup) = cx.environment().and_then(|environment| environment.backup.as_ref()) else {
+        return Some(asked.unanswered(check, BEFORE, Value::Null, "there is no backup from before the migrations"));
+    };
+    cx.progress.say("scratch copy from before the migrations");
+    let db = match cx.scratch.copy_of(&cx.project.path(Path::new(&backup.file)), "row-security-before").await {
+        Ok((db, _)) => db,
+        Err(error) => return Some(asked.unanswered(check, BEFORE, Value::Null, &error.to_string())),
+    };
+    let before = isolate(db.target(), &cx.config.tenancy, &|text| cx.progress.say(&format!("before: {text}"))).await;
+    if let Err(error) = cx.scratch.drop_db(db).await {
+        cx.log.line(format!("the scratch copy could not be dropped: {error}"));
+    }
+    Some(match before {
+        Ok(before) => asked.answered(check, BEFORE, Value::Null, opened::compare(&before, after)),
+        Err(error) => asked.unanswered(check, BEFORE, Value::Null, &format!("the probe could not go on: {error}")),
+    })
+}
+
 /// What the probe came to.
 #[derive(Debug, Default)]
 pub struct Isolation {
@@ -283,6 +326,8 @@ pub struct Isolation {
     pub tables: Vec<String>,
     /// What it was tried on: the copy as it stands.
     pub grounds: Option<Box<Grounds>>,
+    /// What row security does with every table.
+    pub rules: BTreeMap<String, opened::Rules>,
 }
 
 impl Isolation {
@@ -313,10 +358,11 @@ pub async fn isolate(scratch: &Target, stated: &Tenancy, say: &dyn Fn(&str)) -> 
     let worlds = Worlds::build(&session, &shape, &model).await?;
     drop(session);
     let built = clock.elapsed();
-    let matrix = Matrix::probe(scratch, &shape, &model, &worlds, say).await?;
+    let mut matrix = Matrix::probe(scratch, &shape, &model, &worlds, say).await?;
+    let reached = reach::probe(scratch, &shape, &model, &worlds, say).await?;
     let tables: Vec<String> = model.tables.iter().filter_map(|scoped| shape.table(scoped.oid)).map(|table| table.sql.clone()).collect();
     let duration_us = i64::try_from(clock.elapsed().as_micros()).unwrap_or(i64::MAX);
-    let parameters = json!({ "contexts": context::CONTEXTS.map(context::Context::word), "roles": model.roles, "replica": worlds.replica });
+    let parameters = json!({ "contexts": context::Context::of(&model).into_iter().map(|context| context.shown(&model)).collect::<Vec<_>>(), "roles": model.roles, "replica": worlds.replica });
     let evidence = asked
         .into_iter()
         .map(|(check, asked)| {
@@ -324,11 +370,17 @@ pub async fn isolate(scratch: &Target, stated: &Tenancy, say: &dyn Fn(&str)) -> 
                 "rls-isolation" => verdicts(&tables, &model.missing, &matrix, false),
                 "rls-isolation-no-context" => verdicts(&tables, &model.missing, &matrix, true),
                 "rls-isolation-existing-rows" => existing(&matrix),
+                "rls-other-ways" => reached
+                    .names
+                    .iter()
+                    .map(|name| verdict(name, &reached.cells.iter().filter(|c| c.cell.table == *name).collect::<Vec<_>>()))
+                    .collect(),
                 _ => raising(&tables, &matrix),
             };
             asked.answered(check, COPY, parameters.clone(), rows)
         })
         .collect();
+    matrix.cells.extend(reached.cells);
     let unseeded = worlds.unseeded.len();
     let mut lines = vec![format!(
         "probe: {} cells on {} tables, connected as {connected_as}, worlds built in {} ms{}, {} tables without rows, {} ms in all",
@@ -341,24 +393,20 @@ pub async fn isolate(scratch: &Target, stated: &Tenancy, say: &dyn Fn(&str)) -> 
     )];
     lines.extend(worlds.unseeded.iter().filter_map(|(oid, why)| Some(format!("{}: {why}", shape.table(*oid)?.sql))));
     let (cells, replica) = (matrix.cells, worlds.replica);
+    let rules = opened::rules(&shape);
     let grounds = Some(Box::new(Grounds { shape, model, worlds }));
-    Ok(Isolation { cells, evidence, lines, replica, connected_as, duration_us, tables, grounds })
+    Ok(Isolation { cells, evidence, lines, replica, connected_as, duration_us, tables, rules, grounds })
 }
 
 /// One row per table: its cells in (or outside) the contexts without a tenant.
 fn verdicts(tables: &[String], missing: &[String], matrix: &Matrix, without: bool) -> Vec<SubjectRow> {
-    let mut rows: Vec<SubjectRow> = tables
-        .iter()
-        .map(|table| {
-            // What could not be decided for any context stands in a cell of its own and counts in both questions.
-            let cells: Vec<&Cell> = matrix
-                .cells
-                .iter()
-                .filter(|c| c.cell.table == *table && (c.role.is_empty() || c.context.is_without() == without))
-                .collect();
-            verdict(table, &cells)
-        })
-        .collect();
+    // What could not be decided for any context stands in a cell of its own and counts in both questions.
+    let mut cells: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
+    for cell in matrix.cells.iter().filter(|c| c.role.is_empty() || c.context.is_without() == without) {
+        cells.entry(cell.cell.table.as_str()).or_default().push(cell);
+    }
+    let mut rows: Vec<SubjectRow> =
+        tables.iter().map(|table| verdict(table, cells.get(table.as_str()).map(Vec::as_slice).unwrap_or_default())).collect();
     rows.extend(missing.iter().map(|table| SubjectRow::undecided(table, "isolated", "the table does not exist")));
     rows
 }
@@ -382,6 +430,9 @@ fn verdict(table: &str, cells: &[&Cell]) -> SubjectRow {
     }
     if cells.is_empty() {
         return SubjectRow::undecided(table, "isolated", "no cell was probed");
+    }
+    if let Some(shared) = of(CellVerdict::Shared).next() {
+        return SubjectRow::new(table, true, "isolated, or everybody's", format!("everybody's: {}", shared.cell.why));
     }
     let (isolated, denied) = (of(CellVerdict::Isolated).count(), of(CellVerdict::Denied).count());
     SubjectRow::new(table, true, "isolated", format!("{isolated} cells isolated, {denied} denied"))
@@ -409,13 +460,13 @@ fn existing(matrix: &Matrix) -> Vec<SubjectRow> {
 }
 
 fn raising(tables: &[String], matrix: &Matrix) -> Vec<SubjectRow> {
+    let answered = |cell: &&Cell| !cell.role.is_empty() || matches!(cell.cell.verdict, CellVerdict::Shared | CellVerdict::Denied);
+    let probed: BTreeSet<&str> = matrix.cells.iter().filter(answered).map(|cell| cell.cell.table.as_str()).collect();
     tables
         .iter()
         .map(|table| match matrix.raising.iter().find(|(name, ..)| name == table) {
             Some((_, role, state)) => SubjectRow::new(table, false, "evaluated", format!("SELECT as {role} raises {state}")),
-            None if matrix.cells.iter().any(|cell| cell.cell.table == *table && !cell.role.is_empty()) => {
-                SubjectRow::new(table, true, "evaluated", "evaluated")
-            }
+            None if probed.contains(table.as_str()) => SubjectRow::new(table, true, "evaluated", "evaluated"),
             None => SubjectRow::undecided(table, "evaluated", "not probed"),
         })
         .collect()
@@ -423,17 +474,23 @@ fn raising(tables: &[String], matrix: &Matrix) -> Vec<SubjectRow> {
 
 fn product(model: &Value, isolation: &Isolation, runs: &[TestRun], declared: usize) -> RowSecurityProduct {
     let cells: Vec<IsolationCell> = isolation.cells.iter().map(|cell| cell.cell.clone()).collect();
-    let has = |table: &String, verdict: CellVerdict| cells.iter().any(|cell| cell.table == *table && cell.verdict == verdict);
+    let mut found: BTreeMap<&str, Vec<CellVerdict>> = BTreeMap::new();
+    for cell in &cells {
+        found.entry(cell.table.as_str()).or_default().push(cell.verdict);
+    }
+    let has = |table: &String, verdict: CellVerdict| found.get(table.as_str()).is_some_and(|of| of.contains(&verdict));
     let names = model["tables"].as_array().map(Vec::as_slice).unwrap_or_default();
     let missing = model["missing"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let all: Vec<String> = names
+    let mut all: Vec<String> = names
         .iter()
         .filter_map(|table| table["table"].as_str())
         .chain(missing.iter().filter_map(Value::as_str))
         .map(str::to_owned)
         .collect();
+    let shared: Vec<String> = all.iter().filter(|table| has(table, CellVerdict::Shared)).cloned().collect();
+    all.retain(|table| !shared.contains(table));
     let leaking: Vec<String> = all.iter().filter(|table| has(table, CellVerdict::Leak)).cloned().collect();
-    let open = |table: &&String| has(table, CellVerdict::Undecided) || !cells.iter().any(|cell| cell.table == **table);
+    let open = |table: &&String| has(table, CellVerdict::Undecided) || !found.contains_key(table.as_str());
     let undecided: Vec<String> = all.iter().filter(|table| !leaking.contains(table)).filter(open).cloned().collect();
     let isolated: Vec<String> = all.iter().filter(|table| !leaking.contains(table) && !undecided.contains(table)).cloned().collect();
     let count = |wanted: fn(&SubjectRow) -> bool| runs.iter().map(TestRun::subject).filter(wanted).count() as u64;
@@ -447,7 +504,17 @@ fn product(model: &Value, isolation: &Isolation, runs: &[TestRun], declared: usi
             skipped: declared as u64 - count(|row| row.ok.is_some()),
         }],
     };
-    RowSecurityProduct { model: model.clone(), cells, isolated, leaking, undecided, total: all.len() as u64, suites, mutation: None }
+    RowSecurityProduct {
+        model: model.clone(),
+        cells,
+        isolated,
+        leaking,
+        undecided,
+        shared,
+        total: all.len() as u64,
+        suites,
+        mutation: None,
+    }
 }
 
 fn describe(shape: &Shape, model: &Model, json: &Value) -> String {

@@ -8,7 +8,9 @@ use regex_lite::Regex;
 use serde_json::{Value, json};
 
 use super::identity::{self, Found, Source};
-use super::shape::{Column, Shape, Table};
+use super::labels::{self, Label};
+use super::shape::{self, Column, Shape, Table};
+use super::value::{self, Form, World};
 use crate::config::Tenancy;
 
 /// What a key value identifies. Equal classes have equal values in one world, whatever table they stand in.
@@ -26,6 +28,8 @@ pub enum Meaning {
     Key(KeyClass),
     /// The database role's name.
     Role,
+    /// A fixed word that policies ask for, and that opens no more than the own tenant.
+    Word(String),
     /// Not known: never set.
     Unknown,
 }
@@ -65,7 +69,16 @@ pub struct Model {
     pub stated: Vec<&'static str>,
     /// Policies that decide by the role's own name.
     pub by_role: bool,
+    /// Where the role's own name decides: a role of A, one of B and, if there is a third, one of nobody.
+    pub tenant_roles: Vec<String>,
+    /// Sources whose value is a list.
+    pub lists: BTreeSet<Source>,
+    /// Roles within a tenant, each probed as a context of its own.
+    pub labels: Vec<Label>,
+    /// Roles above the tenants (a platform's administrators): named, not probed.
+    pub above: Vec<String>,
     resolved: BTreeMap<(i64, i16), KeyClass>,
+    forms: BTreeMap<KeyClass, Form>,
 }
 
 #[allow(clippy::unwrap_used, reason = "a constant pattern; a test compiles it")]
@@ -91,6 +104,20 @@ impl Model {
             said.push("root");
         }
         root = root.or_else(|| column.as_deref().and_then(by_fk)).or_else(|| column.as_deref().and_then(|c| plural(shape, c)));
+        // A tenant's own parts may outnumber it (teams of an organisation): the tenant is what they all belong to.
+        let mut column = column;
+        if stated.root.is_none() && stated.column.is_none() {
+            for _ in 0..3 {
+                let above = root.and_then(|oid| shape.table(oid)).and_then(|table| {
+                    let parts = table.columns.iter().filter(|c| c.not_null && TENANT_COLUMN.is_match(&c.name));
+                    parts
+                        .into_iter()
+                        .find_map(|c| Some((parent_of(shape, table.oid, c.number).filter(|oid| *oid != table.oid)?, c.name.clone())))
+                });
+                let Some((oid, name)) = above else { break };
+                (root, column) = (Some(oid), Some(name));
+            }
+        }
         if let Some(identity) = &stated.identity {
             said.push("identity");
             let claim = identity.claim.split('.').filter(|step| !step.is_empty()).map(str::to_owned).collect();
@@ -105,7 +132,12 @@ impl Model {
             missing: Vec::new(),
             stated: said,
             by_role: found.by_role,
+            tenant_roles: Vec::new(),
+            lists: found.lists.clone(),
+            labels: Vec::new(),
+            above: Vec::new(),
             resolved: BTreeMap::new(),
+            forms: BTreeMap::new(),
         };
         model.resolve_keys(shape);
         model.bind(shape, &found, stated);
@@ -118,7 +150,148 @@ impl Model {
         }
         model.roles = roles(shape, stated, &mut model.stated);
         model.choose_tables(shape, stated);
+        model.forms = model.shape_forms(shape);
+        model.find_tenant_roles(shape);
+        let (labels, above) = labels::find(shape, &model, &found);
+        (model.labels, model.above) = (labels, above);
         model
+    }
+
+    /// Where policies compare the role's own name: roles that stand for a tenant each, and the keys that are their names.
+    fn find_tenant_roles(&mut self, shape: &Shape) {
+        let named = self.sources.iter().find_map(|(source, meaning)| match meaning {
+            Meaning::Key(class) if source.setting == identity::ROLE_NAME => Some(class.clone()),
+            _ => None,
+        });
+        let mut literals: BTreeMap<&String, BTreeSet<String>> = BTreeMap::new();
+        // `TO acme USING (tenant_id = 1)`: a policy per tenant.
+        let anchored = self.sources.iter().any(|(_, meaning)| matches!(meaning, Meaning::Key(_)));
+        if !anchored && let Some(column) = self.columns.iter().next() {
+            for policy in shape.policies.iter().filter(|policy| policy.roles.len() == 1) {
+                for text in [&policy.using, &policy.check].into_iter().flatten() {
+                    let found = shape::literal_of(text, column);
+                    literals.entry(&policy.roles[0]).or_default().extend(found);
+                }
+            }
+            literals.retain(|_, of| of.len() == 1);
+        }
+        let distinct: BTreeSet<&String> = literals.values().flatten().collect();
+        let per_role = distinct.len() >= 2 && distinct.len() == literals.len();
+        let (roles, class, values) = match (named, per_role) {
+            (Some(class), _) => {
+                let members: BTreeSet<&String> = shape.members.iter().filter(|m| self.roles.contains(&m.of)).map(|m| &m.role).collect();
+                let alone: Vec<String> = self.roles.iter().filter(|role| !shape.members.iter().any(|m| m.of == **role)).cloned().collect();
+                let roles: Vec<String> = if members.len() >= 2 { members.into_iter().cloned().collect() } else { alone };
+                (roles.clone(), class, roles)
+            }
+            (None, true) => match self.tenant_class(shape) {
+                Some(class) => {
+                    let roles = literals.keys().map(|role| (*role).clone()).collect();
+                    (roles, class, literals.values().flatten().cloned().collect())
+                }
+                None => return,
+            },
+            _ => return,
+        };
+        if roles.len() < 2 {
+            return;
+        }
+        if let Some(form) = self.forms.get_mut(&class) {
+            form.only(&values);
+        }
+        if per_role && !self.sources.iter().any(|(_, meaning)| *meaning == Meaning::Key(class.clone())) {
+            self.sources.push((Source { setting: identity::ROLE_NAME.to_owned(), claim: Vec::new() }, Meaning::Key(class)));
+        }
+        self.tenant_roles = roles;
+        self.roles = self.tenant_roles.iter().take(1).cloned().collect();
+    }
+
+    /// The role that a session of a world takes on, where each tenant has its own; else the one given.
+    pub fn role_in<'a>(&'a self, role: &'a str, world: World) -> &'a str {
+        if self.tenant_roles.is_empty() {
+            return role;
+        }
+        let at = match world {
+            World::A => 0,
+            World::B => 1,
+            World::Stranger => 2,
+        };
+        self.tenant_roles.get(at).map_or(role, String::as_str)
+    }
+
+    /// Keys that identify a person rather than a tenant.
+    pub fn principals(&self, shape: &Shape) -> Vec<KeyClass> {
+        let tenant = self.tenant_class(shape);
+        let keys = self.sources.iter().filter_map(|(_, meaning)| match meaning {
+            Meaning::Key(class) if Some(class) != tenant.as_ref() => Some(class.clone()),
+            _ => None,
+        });
+        let mut keys: Vec<KeyClass> = keys.collect();
+        keys.dedup();
+        keys
+    }
+
+    /// A column out of whose path the table's policies read whose a row is.
+    fn path_column(&self, shape: &Shape, table: &Table) -> Option<i16> {
+        let text = shape.policy_text(table.oid);
+        let columns = table.columns.iter().filter(|column| column.category == "S" && !column.generated);
+        columns.into_iter().find(|column| value::path(&text, &column.sql, Some(String::new()), None, World::A).is_some()).map(|c| c.number)
+    }
+
+    /// A path column's value in a world.
+    pub fn path(&self, shape: &Shape, table: &Table, column: &Column, world: World) -> Option<String> {
+        if column.category != "S" || !table.rls {
+            return None;
+        }
+        let key = |class: KeyClass| self.key(&class, None, world, 0);
+        value::path(
+            &shape.policy_text(table.oid),
+            &column.sql,
+            self.principals(shape).into_iter().next().map(key),
+            self.tenant_class(shape).map(key),
+            world,
+        )
+    }
+
+    /// Whether what the key identifies is a tenant or a person.
+    pub fn is_identity(&self, shape: &Shape, class: &KeyClass) -> bool {
+        self.tenant_class(shape).as_ref() == Some(class) || self.sources.iter().any(|(_, meaning)| *meaning == Meaning::Key(class.clone()))
+    }
+
+    /// Whether a way leads from a row of this table to a tenant (not only to a person).
+    pub fn has_tenant(&self, shape: &Shape, table: &Table) -> bool {
+        self.tenant_class(shape).is_some_and(|class| self.scope_to(shape, table, &class).is_some())
+    }
+
+    /// What is known of every key's values, from all columns that hold it.
+    fn shape_forms(&self, shape: &Shape) -> BTreeMap<KeyClass, Form> {
+        let mut columns: BTreeMap<KeyClass, Vec<(&Table, &Column)>> = BTreeMap::new();
+        for table in &shape.tables {
+            for column in table.columns.iter().filter(|column| !column.generated) {
+                let class = self.class(table.oid, column.number);
+                let own = class == KeyClass::Column(table.oid, column.number);
+                let of_class = columns.entry(class).or_default();
+                match own {
+                    true => of_class.insert(0, (table, column)),
+                    false => of_class.push((table, column)),
+                }
+            }
+        }
+        columns
+            .into_iter()
+            .map(|(class, columns)| {
+                let form = Form::of(shape, &class, &columns, self.is_identity(shape, &class));
+                (class, form)
+            })
+            .collect()
+    }
+
+    /// A key's value in a world. `fresh` counts rows beyond the world's own (0). `column`: where it is put.
+    pub fn key(&self, class: &KeyClass, column: Option<&Column>, world: World, fresh: u64) -> String {
+        match self.forms.get(class) {
+            Some(form) => form.value(column, world, fresh),
+            None => Form::of(&Shape::default(), class, &[], false).value(column, world, fresh),
+        }
     }
 
     /// What a column's values identify.
@@ -154,6 +327,32 @@ impl Model {
                 }
             }
         }
+        // Schemas without foreign keys: `project_id` is the key of `projects`, where there is one of the same type.
+        let mut by_name: BTreeMap<&str, Option<(i64, i16, &str)>> = BTreeMap::new();
+        for table in &shape.tables {
+            for column in table
+                .columns
+                .iter()
+                .filter(|c| c.name.ends_with("_id") && !table.key().contains(&c.number) || c.name.ends_with("_id") && table.key().len() > 1)
+            {
+                let from = (table.oid, column.number);
+                if next.contains_key(&from) {
+                    continue;
+                }
+                let to = by_name.entry(column.name.as_str()).or_insert_with(|| {
+                    let oid = plural(shape, &column.name)?;
+                    let parent = shape.table(oid)?;
+                    let number = *parent.key().first()?;
+                    Some((oid, number, parent.column(number)?.base.as_str()))
+                });
+                if let Some((oid, number, base)) = to
+                    && *base == column.base
+                    && *oid != table.oid
+                {
+                    next.insert(from, (*oid, *number));
+                }
+            }
+        }
         let tenant = self.tenant_class(shape);
         for table in &shape.tables {
             for column in &table.columns {
@@ -180,6 +379,19 @@ impl Model {
         }
     }
 
+    /// Where only a name says that a session is a person: the key of the people's table.
+    fn principal_by_name(&self, shape: &Shape) -> KeyClass {
+        let names = ["auth.users", "users", "user", "people", "profiles", "accounts", "members", "employees"];
+        let table = names.iter().find_map(|name| {
+            let mut tables = shape.tables.iter().filter(|t| t.key().len() == 1);
+            tables.find(|t| t.name.to_lowercase() == *name || format!("{}.{}", t.schema, t.name) == *name)
+        });
+        match table.and_then(|table| table.key().first().map(|number| self.class(table.oid, *number))) {
+            Some(class) => class,
+            None => KeyClass::Named("principal".into()),
+        }
+    }
+
     /// Binds each source to what it is compared with; without a comparison, to what its name says.
     fn bind(&mut self, shape: &Shape, found: &Found, stated: &Tenancy) {
         let tenant = self.tenant_class(shape);
@@ -196,13 +408,24 @@ impl Model {
                 majority(tables.iter().filter_map(|t| t.column_named(&comparison.column).map(|c| self.class(t.oid, c.number))))
             });
             let by_comparison = majority(votes);
-            let meaning = match (is_stated, by_comparison, by_name(source.word(), tenant.is_some(), self, shape)) {
+            let words = found.literals.get(source);
+            let named = match by_name(source.word(), tenant.is_some(), self, shape) {
+                // `role` is the database's role where PostgREST puts it; elsewhere it is a word like any other.
+                Named::Role if words.is_some() && source.claim != ["role"] && !source.setting.ends_with(".claim.role") => Named::Nothing,
+                named => named,
+            };
+            let meaning = match (is_stated, by_comparison, named) {
                 (true, _, _) if tenant.is_some() => tenant.clone().map_or(Meaning::Unknown, Meaning::Key),
                 (_, Some(class), _) => Meaning::Key(class),
                 (_, None, Named::Tenant) => tenant.clone().map_or(Meaning::Unknown, Meaning::Key),
-                (_, None, Named::Principal) => Meaning::Key(KeyClass::Named("principal".into())),
+                (_, None, Named::Principal) => Meaning::Key(self.principal_by_name(shape)),
                 (_, None, Named::Role) => Meaning::Role,
-                (_, None, Named::Nothing) => Meaning::Unknown,
+                (_, None, Named::Nothing) => {
+                    match found.literals.get(source).and_then(|words| words.iter().find(|word| !value::is_privileged(word))) {
+                        Some(word) if !value::is_privileged(source.word()) => Meaning::Word(word.clone()),
+                        _ => Meaning::Unknown,
+                    }
+                }
             };
             // A column without a key that is compared with this source is the source's value in every table that has it.
             if let Meaning::Key(class) = &meaning {
@@ -288,24 +511,35 @@ impl Model {
         if matches!(anchor, KeyClass::Column(oid, number) if *oid == table.oid && table.key() == [*number]) {
             return Some(Scope::Anchor);
         }
+        if let Some(number) = self.path_column(shape, table) {
+            return Some(Scope::Path { columns: vec![number], through: Vec::new() });
+        }
         let direct = |t: &Table| -> Vec<i16> {
             let mut hits: Vec<&Column> = t.columns.iter().filter(|c| self.class(t.oid, c.number) == *anchor).collect();
             // Several columns may refer to the anchor (owner, editor): the tenant column, else one that every row has, decides.
-            hits.sort_by_key(|c| (!self.columns.contains(&c.name), !c.not_null, c.number));
+            let asked = |c: &Column| {
+                shape.policies_of(t.oid).any(|p| [&p.using, &p.check].into_iter().flatten().any(|text| names_column(text, &c.sql)))
+            };
+            hits.sort_by_key(|c| (!self.columns.contains(&c.name), !asked(c), !c.not_null, c.number));
             hits.first().map(|c| c.number).into_iter().collect()
         };
         let own = direct(table);
         if !own.is_empty() {
             return Some(Scope::Path { columns: own, through: Vec::new() });
         }
-        // Breadth first over foreign keys; keys that every row has come before nullable ones.
-        let by_child = shape.keys_by_child();
+        // A key that every row has says whose it is; one that may be empty (an assignee) only where no other does.
+        [true, false].iter().find_map(|whole| self.way(shape, table, &direct, *whole))
+    }
+
+    /// The shortest way over foreign keys to a table with a column of the anchor's. `whole`: only over keys that every row has.
+    fn way(&self, shape: &Shape, table: &Table, direct: &dyn Fn(&Table) -> Vec<i16>, whole: bool) -> Option<Scope> {
         let mut queue: VecDeque<(i64, Vec<i16>, Vec<String>)> = VecDeque::from([(table.oid, Vec::new(), Vec::new())]);
         let mut seen = BTreeSet::from([table.oid]);
         while let Some((at, first, through)) = queue.pop_front() {
             let Some(child) = shape.table(at) else { continue };
-            let mut keys: Vec<_> = by_child.get(&at).cloned().unwrap_or_default();
-            keys.sort_by_key(|key| !key.columns.iter().all(|n| child.column(*n).is_some_and(|c| c.not_null)));
+            let full = |key: &&&shape::ForeignKey| key.columns.iter().all(|n| child.column(*n).is_some_and(|c| c.not_null));
+            let mut keys: Vec<_> = shape.keys_of(at).filter(|key| !whole || full(&key)).collect();
+            keys.sort_by_key(|key| !full(&key));
             for key in keys {
                 let Some(parent) = shape.table(key.parent) else { continue };
                 if !seen.insert(parent.oid) {
@@ -338,9 +572,12 @@ impl Model {
             "columns": self.columns,
             "identity": self.sources.iter().map(|(source, meaning)| json!({
                 "source": source.shown(),
-                "means": match meaning { Meaning::Key(key) => class(key), Meaning::Role => "role".into(), Meaning::Unknown => "unknown: never set".to_owned() },
+                "means": match meaning { Meaning::Key(key) => class(key), Meaning::Role => "role".into(), Meaning::Word(word) => format!("the word {word}"), Meaning::Unknown => "unknown: never set".to_owned() },
             })).collect::<Vec<_>>(),
             "roles": self.roles,
+            "tenant_roles": self.tenant_roles,
+            "labels": self.labels.iter().map(Label::shown).collect::<Vec<_>>(),
+            "above": self.above,
             "stated": self.stated,
             "missing": self.missing,
             "tables": self.tables.iter().map(|scoped| {
@@ -402,6 +639,12 @@ fn tenant_column(shape: &Shape, found: &Found) -> Option<String> {
     votes.into_iter().max_by_key(|(name, count)| (*count, std::cmp::Reverse(name.len()))).map(|(name, _)| name.to_owned())
 }
 
+/// Whether an expression names the column.
+pub(super) fn names_column(text: &str, column: &str) -> bool {
+    let inside = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    text.match_indices(column).any(|(at, _)| !inside(text[..at].chars().next_back()) && !inside(text[at + column.len()..].chars().next()))
+}
+
 /// The table that a column's foreign key points at.
 fn parent_of(shape: &Shape, table: i64, column: i16) -> Option<i64> {
     shape.keys.iter().find(|key| key.child == table && key.columns == [column]).map(|key| key.parent)
@@ -427,6 +670,9 @@ fn roles(shape: &Shape, stated: &Tenancy, said: &mut Vec<&'static str>) -> Vec<S
     let granted: BTreeSet<String> = shape.grantees.iter().cloned().collect();
     let mut roles: BTreeSet<String> = named.filter(|role| granted.contains(role)).collect();
     roles.extend(granted);
+    if roles.is_empty() {
+        roles.extend(shape.owners.iter().cloned());
+    }
     roles.into_iter().filter(|role| !stated.trusted_roles.contains(role)).collect()
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::context::{CONTEXTS, Context};
+use super::context::Context;
 use super::matrix::{CELL_TIMEOUT_MS, Matrix};
 use super::model::Model;
 use super::own_tests;
@@ -194,9 +194,9 @@ impl Trial {
         let places: BTreeMap<i64, usize> = seeded.iter().enumerate().map(|(place, ready)| (ready.table.oid, place)).collect();
         for (number, role) in model.roles.iter().enumerate() {
             let mut sessions: Vec<(Context, Session)> = Vec::new();
-            for context in CONTEXTS {
+            for context in Context::of(model) {
                 let session = copy.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
-                let setup = context.sql(shape, model, role);
+                let setup = context.sql(model, role);
                 if !setup.is_empty() {
                     session.batch(&setup).await?;
                 }
@@ -237,8 +237,14 @@ impl Trial {
                         tried.by_checks = now.iter().any(|code| before.is_none_or(|before| !before.contains(code)));
                         tried.probed = true;
                     }
-                    if let Some(ready) = places.get(&mutant.oid).and_then(|place| seeded.get(*place)) {
-                        let probe = Probe { session, shape, model, worlds, role, context: *context };
+                    let labelled = match context.label_sql(shape, model, worlds) {
+                        Some(sql) => session.batch(&sql).await.is_ok(),
+                        None => false,
+                    };
+                    if labelled && let Some(ready) = places.get(&mutant.oid).and_then(|place| seeded.get(*place)) {
+                        let shown = format!("{role}, {}", context.shown(model));
+                        let (acting, api_only) = (context.role(model, role), shape.api_only(role));
+                        let probe = Probe { session, shape, model, worlds, role: acting, shown: &shown, context: *context, api_only };
                         let rights = rights.get(&mutant.oid).cloned().unwrap_or_default();
                         if control.is_none() {
                             control = Some(probe.controls(ready, &rights).await?);

@@ -31,6 +31,16 @@ pub fn coverage(evidence: &[Evidence], model: &Value, headline: &str, mutation: 
     let mut out = format!("# Row security coverage\n\n{headline}\n\n## Tenant model\n\n");
     let text = |value: &Value| value.as_str().unwrap_or("not found").to_owned();
     out.push_str(&format!("Tenants: {}. Roles: {}.\n\n", paper::cell(&text(&model["root"])), paper::cell(&list(&model["roles"]))));
+    for (word, key) in [
+        ("Roles within a tenant, each probed", "labels"),
+        ("Roles above the tenants, not probed", "above"),
+        ("Roles that are tenants", "tenant_roles"),
+    ] {
+        let items = list(&model[key]);
+        if !items.is_empty() {
+            out.push_str(&format!("{word}: {}.\n\n", paper::cell(&items)));
+        }
+    }
     let identity = model["identity"].as_array().map(Vec::as_slice).unwrap_or_default();
     out.push_str(&paper::table(&["Identity", "Means"], identity.iter().map(|i| vec![text(&i["source"]).into(), text(&i["means"]).into()])));
     out.push('\n');
@@ -109,6 +119,7 @@ pub fn proof(product: &RowSecurityProduct, isolation: &Isolation) -> Value {
         "duration_us": isolation.duration_us,
         "tables": {
             "total": product.total, "isolated": product.isolated, "leaking": product.leaking, "undecided": product.undecided,
+            "shared": product.shared,
         },
         "cells": {
             "total": isolation.cells.len(),

@@ -75,7 +75,11 @@ fn script(grounds: &Grounds, cell: &Cell) -> Option<String> {
     let table = shape.table(scoped.oid)?;
     // A member of A in the matrix is here a tenant of which there are no rows.
     let context = if cell.context == Context::Member { Context::Stranger } else { cell.context };
-    let identity = context.sql(shape, model, &cell.role);
+    // A label's row and a tenant's own role are the worlds', which no script makes.
+    if matches!(cell.context, Context::Labelled(_)) || !model.tenant_roles.is_empty() {
+        return None;
+    }
+    let identity = context.sql(model, &cell.role);
     let role = identifier(&cell.role);
     let name = &table.sql;
     let own = own_scope(grounds, table, &scoped.scope);

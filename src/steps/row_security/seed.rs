@@ -1,13 +1,15 @@
 //! What is known before a cell is tried: where the worlds' rows stand, and what a role may do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_postgres::SimpleQueryMessage;
 
+use super::identity;
 use super::model::{Model, Scope, Scoped};
-use super::shape::Table;
+use super::shape::{Column, Policy, Shape, Table};
 use super::value::{World, literal};
 use super::world::{Row, Worlds, condition};
+use crate::domain::product::CellVerdict;
 use crate::pg::{PgError, Session};
 
 /// A role's privileges on a table and the columns it may update.
@@ -17,7 +19,14 @@ pub(super) struct Rights {
     pub(super) insert: bool,
     pub(super) update: bool,
     pub(super) delete: bool,
+    pub(super) truncate: bool,
     pub(super) updatable: Vec<i16>,
+}
+
+impl Rights {
+    pub(super) fn any(&self) -> bool {
+        self.select || self.insert || self.update || self.delete || self.truncate
+    }
 }
 
 /// What is known of a seeded table before probing.
@@ -52,7 +61,9 @@ pub(super) async fn prepare<'a>(
     }
     if !model.sources.iter().any(|(_, meaning)| matches!(meaning, super::model::Meaning::Key(_))) {
         return Err(match model.by_role {
-            true => "policies decide by the role's own name (one role per tenant): not probed",
+            true => {
+                "policies decide by the role's own name, but no two roles that stand for tenants were found; state them in [tenancy] roles"
+            }
             false => "no setting or claim that identifies a session was found in policies or functions; state it in [tenancy]",
         }
         .into());
@@ -91,6 +102,58 @@ pub(super) async fn prepare<'a>(
     })
 }
 
+/// What a table comes to that no way leads from to a tenant: denied where no policy lets the application in, everybody's where the
+/// policies ask nothing of the row that depends on who asks. `None`: it may belong to somebody all the same.
+pub(super) fn without_tenant(shape: &Shape, model: &Model, table: &Table, identities: &BTreeSet<String>) -> Option<(CellVerdict, String)> {
+    if !table.rls {
+        return None;
+    }
+    let mine = |policy: &&Policy| policy.permissive && (policy.everyone || policy.roles.iter().any(|role| model.roles.contains(role)));
+    let policies: Vec<&Policy> = shape.policies_of(table.oid).filter(mine).collect();
+    if policies.is_empty() {
+        return Some((CellVerdict::Denied, "row security without a policy for the application's roles: no row is reached".into()));
+    }
+    let belongs = policies.iter().flat_map(|policy| [&policy.using, &policy.check]).flatten().any(|text| {
+        // The server writes a column bare, or behind its table's name where a subquery reads another table.
+        let named = |column: &Column| stands_bare(text, &column.sql) || text.contains(&format!("{}.{}", quoted(&table.sql), column.sql));
+        identity::reads_identity(text, identities) && table.columns.iter().any(named)
+    });
+    (!belongs).then(|| {
+        let commands: BTreeSet<&str> = policies
+            .iter()
+            .map(|policy| match policy.command.as_str() {
+                "r" => "SELECT",
+                "a" => "INSERT",
+                "w" => "UPDATE",
+                "d" => "DELETE",
+                _ => "all commands",
+            })
+            .collect();
+        let commands = commands.into_iter().collect::<Vec<_>>().join(", ");
+        (
+            CellVerdict::Shared,
+            format!("no tenant: no column and no key leads to one, and no policy asks whose a row is (policies for {commands})"),
+        )
+    })
+}
+
+/// Whether an expression names the column without a table before it.
+fn stands_bare(text: &str, column: &str) -> bool {
+    let inside = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || "_.'".contains(c));
+    let after = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || "_('".contains(c));
+    text.match_indices(column).any(|(at, _)| !inside(text[..at].chars().next_back()) && !after(text[at + column.len()..].chars().next()))
+}
+
+/// The table's own name, as the server writes it before a column.
+fn quoted(sql: &str) -> &str {
+    let mut inside = false;
+    let dot = sql.char_indices().find(|(_, c)| {
+        inside ^= *c == '"';
+        *c == '.' && !inside
+    });
+    dot.map_or(sql, |(at, _)| &sql[at + 1..])
+}
+
 /// `tenant_id = <B>`: rows stamped with the other world.
 pub(super) fn scope_condition(table: &Table, scope: &Scope, row: &Row) -> Option<String> {
     let Scope::Path { columns, .. } = scope else { return None };
@@ -108,6 +171,7 @@ pub(super) fn null_condition(table: &Table, scope: &Scope) -> Option<String> {
 pub(super) async fn rights(session: &Session, role: &str, seeded: &[Seeded<'_>]) -> Result<BTreeMap<i64, Rights>, PgError> {
     let oids: Vec<i64> = seeded.iter().map(|ready| ready.table.oid).collect();
     let sql = "SELECT o.oid, u.use AND has(o.oid, 'SELECT'), u.use AND has(o.oid, 'INSERT'), u.use AND has(o.oid, 'UPDATE'), u.use AND has(o.oid, 'DELETE'),
+                      u.use AND has(o.oid, 'TRUNCATE'),
                       ARRAY(SELECT a.attnum FROM pg_catalog.pg_attribute a WHERE a.attrelid = o.oid AND a.attnum > 0 AND NOT a.attisdropped
                               AND pg_catalog.has_column_privilege(r.oid, o.oid, a.attnum, 'UPDATE'))
                FROM pg_catalog.unnest($2::bigint[]) AS x(n)
@@ -115,7 +179,8 @@ pub(super) async fn rights(session: &Session, role: &str, seeded: &[Seeded<'_>])
                JOIN pg_catalog.pg_class c ON c.oid = o.oid
                CROSS JOIN (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = $1) r
                CROSS JOIN LATERAL (SELECT pg_catalog.has_schema_privilege(r.oid, c.relnamespace, 'USAGE') AS use) u"
-        .replace("has(o.oid, 'DELETE')", "pg_catalog.has_table_privilege(r.oid, o.oid, 'DELETE')");
+        .replace("has(o.oid, 'DELETE')", "pg_catalog.has_table_privilege(r.oid, o.oid, 'DELETE')")
+        .replace("has(o.oid, 'TRUNCATE')", "pg_catalog.has_table_privilege(r.oid, o.oid, 'TRUNCATE')");
     // SELECT, INSERT and UPDATE may be granted column by column.
     let sql = ["SELECT", "INSERT", "UPDATE"].iter().fold(sql, |sql, privilege| {
         sql.replace(&format!("has(o.oid, '{privilege}')"), &format!("pg_catalog.has_any_column_privilege(r.oid, o.oid, '{privilege}')"))
@@ -129,8 +194,15 @@ pub(super) async fn rights(session: &Session, role: &str, seeded: &[Seeded<'_>])
     let mut rights = BTreeMap::new();
     for row in rows {
         let oid: u32 = row.try_get(0)?;
-        let updatable: Vec<i16> = row.try_get(5)?;
-        let of = Rights { select: row.try_get(1)?, insert: row.try_get(2)?, update: row.try_get(3)?, delete: row.try_get(4)?, updatable };
+        let updatable: Vec<i16> = row.try_get(6)?;
+        let of = Rights {
+            select: row.try_get(1)?,
+            insert: row.try_get(2)?,
+            update: row.try_get(3)?,
+            delete: row.try_get(4)?,
+            truncate: row.try_get(5)?,
+            updatable,
+        };
         rights.insert(i64::from(oid), of);
     }
     Ok(rights)

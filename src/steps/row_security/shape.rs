@@ -1,13 +1,15 @@
 //! The shape of a database: tables, columns, keys, policies and functions, read in one question.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::LazyLock;
 
+use regex_lite::Regex;
 use serde::Deserialize;
 
 use crate::pg::{PgError, Session};
 
 /// All that discovery and the probe know of a database's structure.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub struct Shape {
     pub tables: Vec<Table>,
     pub keys: Vec<ForeignKey>,
@@ -15,7 +17,36 @@ pub struct Shape {
     pub functions: Vec<Function>,
     /// Roles with table grants that are neither owners nor administrators.
     pub grantees: Vec<String>,
+    /// Roles that are members of grantees.
+    pub members: Vec<Member>,
+    /// Owners of tables that are no administrators.
+    pub owners: Vec<String>,
+    #[serde(skip)]
+    pub(super) by_oid: HashMap<i64, usize>,
+    #[serde(skip)]
+    pub(super) policies_by_table: HashMap<i64, Vec<usize>>,
+    #[serde(skip)]
+    pub(super) keys_by_table: HashMap<i64, Vec<usize>>,
+    /// Column name → literals that policies and functions compare a column of this name with.
+    #[serde(skip)]
+    pub(super) asked: HashMap<String, Vec<String>>,
+    /// Every literal in policies and functions, `{a,b}` taken apart.
+    #[serde(skip)]
+    pub(super) literals: BTreeSet<String>,
 }
+
+#[allow(clippy::unwrap_used, reason = "constant patterns; a test compiles each")]
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).unwrap()
+}
+
+/// `column = 'a'`, `(column)::text IN ('a', 'b')`, `column = ANY (ARRAY['a'::text, 'b'::text])`.
+static ASKED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?i)([a-z_][\w$]*)"?\)*(?:::[\w. ]+)?\)*\s*(?:=|\bin\b|\blike\b|~~)\s*(?:any\s*)?\(*(?:array\[)?\(*((?:'(?:[^']|'')*'(?:::[\w. "\[\]]+)?\)*(?:\s*,\s*)?)+)"#,
+    )
+});
+static QUOTED: LazyLock<Regex> = LazyLock::new(|| pattern(r"'((?:[^']|'')*)'"));
 
 /// A table or partitioned table.
 #[derive(Clone, Debug, Deserialize)]
@@ -36,6 +67,12 @@ pub struct Table {
     pub columns: Vec<Column>,
     pub uniques: Vec<Unique>,
     pub checks: Vec<TableCheck>,
+    /// Columns of its partition key (0: an expression), unless it is partitioned by hash.
+    pub partition_key: Option<Vec<i16>>,
+    /// It has triggers of its own that are not switched off.
+    pub triggers: bool,
+    /// What its leaf partitions want of a row; empty where any row finds a place.
+    pub bounds: Vec<String>,
 }
 
 /// A column.
@@ -58,6 +95,8 @@ pub struct Column {
     pub default: bool,
     pub default_text: Option<String>,
     pub generated: bool,
+    /// Of a composite type: how many.
+    pub attributes: usize,
     pub labels: Vec<String>,
     /// CHECKs of its domain.
     pub checks: Vec<String>,
@@ -83,6 +122,7 @@ pub struct TableCheck {
 /// A foreign key.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ForeignKey {
+    pub name: String,
     pub child: i64,
     pub columns: Vec<i16>,
     pub parent: i64,
@@ -111,17 +151,79 @@ pub struct Function {
     pub body: String,
 }
 
+/// A role that has another's privileges.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Member {
+    pub role: String,
+    pub of: String,
+    /// It is what PostgREST logs in as: it sends no statement but those of its API.
+    pub api: bool,
+}
+
+/// What an expression compares a column with, where that is a literal: `tenant_id = 1`, `(name = 'a'::text)`.
+pub fn literal_of(text: &str, column: &str) -> Option<String> {
+    let after = text.split(&format!("{column} = ")).nth(1)?.trim_start_matches('(');
+    match after.strip_prefix('\'') {
+        Some(quoted) => quoted.split('\'').next().map(str::to_owned),
+        None => Some(after.chars().take_while(|c| c.is_ascii_digit() || *c == '-').collect::<String>()).filter(|number| !number.is_empty()),
+    }
+}
+
 impl Shape {
     /// Reads it; nothing is changed.
     pub async fn read(session: &Session) -> Result<Self, PgError> {
         let row = session.one(include_str!("shape.sql"), &[]).await?;
         let document: serde_json::Value = row.try_get(0)?;
-        serde_json::from_value(document).map_err(|error| PgError::other(format!("the catalog's answer cannot be read: {error}")))
+        let shape: Self =
+            serde_json::from_value(document).map_err(|error| PgError::other(format!("the catalog's answer cannot be read: {error}")))?;
+        Ok(shape.indexed())
+    }
+
+    fn indexed(mut self) -> Self {
+        self.by_oid = self.tables.iter().enumerate().map(|(at, table)| (table.oid, at)).collect();
+        for (at, policy) in self.policies.iter().enumerate() {
+            self.policies_by_table.entry(policy.table).or_default().push(at);
+        }
+        for (at, key) in self.keys.iter().enumerate() {
+            self.keys_by_table.entry(key.child).or_default().push(at);
+        }
+        let (mut asked, mut literals): (HashMap<String, Vec<String>>, _) = (HashMap::new(), BTreeSet::new());
+        for text in self.texts() {
+            for hit in ASKED.captures_iter(text) {
+                let (Some(name), Some(list)) = (hit.get(1), hit.get(2)) else { continue };
+                let labels =
+                    QUOTED.captures_iter(list.as_str()).filter_map(|hit| hit.get(1)).map(|label| label.as_str().replace("''", "'"));
+                let known = asked.entry(name.as_str().to_owned()).or_default();
+                for label in labels.filter(|label| !label.is_empty()) {
+                    if !known.contains(&label) {
+                        known.push(label);
+                    }
+                }
+            }
+            for literal in QUOTED.captures_iter(text).filter_map(|hit| hit.get(1)).map(|m| m.as_str()) {
+                match literal.strip_prefix('{').and_then(|list| list.strip_suffix('}')) {
+                    Some(list) => literals.extend(list.split(',').map(|item| item.trim().trim_matches('"').to_owned())),
+                    None => drop(literals.insert(literal.to_owned())),
+                }
+            }
+        }
+        (self.asked, self.literals) = (asked, literals);
+        self
+    }
+
+    /// Literals that policies and functions compare a column of this name with, as they are met.
+    pub fn asked_for(&self, column: &str) -> &[String] {
+        self.asked.get(column).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Whether policies or functions speak of this literal.
+    pub fn mentions(&self, literal: &str) -> bool {
+        self.literals.contains(literal)
     }
 
     /// The table of this oid.
     pub fn table(&self, oid: i64) -> Option<&Table> {
-        self.tables.iter().find(|table| table.oid == oid)
+        self.by_oid.get(&oid).and_then(|at| self.tables.get(*at))
     }
 
     /// The table of this name: quoted, or plain `schema.table`, or the bare name when only one table has it.
@@ -133,9 +235,19 @@ impl Shape {
         })
     }
 
+    /// Whether a role is reached through PostgREST alone, which sends no statement but those of its API.
+    pub fn api_only(&self, role: &str) -> bool {
+        self.members.iter().any(|member| member.api && member.of == role)
+    }
+
     /// Policies by table.
     pub fn policies_of(&self, oid: i64) -> impl Iterator<Item = &Policy> {
-        self.policies.iter().filter(move |policy| policy.table == oid)
+        self.policies_by_table.get(&oid).into_iter().flatten().filter_map(|at| self.policies.get(*at))
+    }
+
+    /// What the policies of a table say, in one text.
+    pub fn policy_text(&self, oid: i64) -> String {
+        self.policies_of(oid).flat_map(|policy| [policy.using.as_deref(), policy.check.as_deref()]).flatten().collect::<Vec<_>>().join("\n")
     }
 
     /// All policy expressions and function bodies: where an application says how it identifies a session.
@@ -144,13 +256,9 @@ impl Shape {
         policies.chain(self.functions.iter().map(|function| function.body.as_str()))
     }
 
-    /// Foreign keys by child.
-    pub fn keys_by_child(&self) -> BTreeMap<i64, Vec<&ForeignKey>> {
-        let mut by_child: BTreeMap<i64, Vec<&ForeignKey>> = BTreeMap::new();
-        for key in &self.keys {
-            by_child.entry(key.child).or_default().push(key);
-        }
-        by_child
+    /// The foreign keys of a table.
+    pub fn keys_of(&self, oid: i64) -> impl Iterator<Item = &ForeignKey> {
+        self.keys_by_table.get(&oid).into_iter().flatten().filter_map(|at| self.keys.get(*at))
     }
 }
 

@@ -20,6 +20,7 @@ SELECT pg_catalog.jsonb_build_object(
         'partition', r.relispartition,
         'partitioned', r.relkind = 'p',
         'rows', r.reltuples,
+        'triggers', EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = r.oid AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A')),
         'columns', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
                 'number', a.attnum,
                 'name', a.attname,
@@ -33,6 +34,7 @@ SELECT pg_catalog.jsonb_build_object(
                 'default', a.atthasdef OR a.attidentity <> '',
                 'default_text', CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END,
                 'generated', a.attgenerated <> '',
+                'attributes', (SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute x WHERE x.attrelid = t.typrelid AND t.typtype = 'c' AND x.attnum > 0 AND NOT x.attisdropped),
                 'labels', (SELECT COALESCE(pg_catalog.jsonb_agg(e.enumlabel ORDER BY e.enumsortorder), '[]')
                            FROM pg_catalog.pg_enum e
                            WHERE e.enumtypid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END),
@@ -46,17 +48,30 @@ SELECT pg_catalog.jsonb_build_object(
         'uniques', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
                 'primary', i.indisprimary,
                 'whole', i.indpred IS NULL AND i.indexprs IS NULL,
-                'columns', (SELECT pg_catalog.jsonb_agg(k.n) FROM pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS k(n, o)
-                            WHERE k.o <= i.indnkeyatts AND k.n > 0)
+                'columns', (SELECT pg_catalog.jsonb_agg(DISTINCT k.n) FROM (
+                        SELECT u.n FROM pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS u(n, o) WHERE u.o <= i.indnkeyatts AND u.n > 0
+                        UNION ALL
+                        -- An expression's columns: those the index depends on and the expression names.
+                        SELECT a.attnum FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+                        WHERE i.indexprs IS NOT NULL AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid
+                          AND d.refobjid = i.indrelid AND d.refobjsubid > 0
+                          AND pg_catalog.strpos(pg_catalog.pg_get_expr(i.indexprs, i.indrelid), a.attname) > 0) k)
             ) ORDER BY i.indisprimary DESC, i.indexrelid), '[]')
             FROM pg_catalog.pg_index i
             WHERE i.indrelid = r.oid AND (i.indisunique OR i.indisexclusion) AND i.indisvalid),
         'checks', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
                 'name', k.conname, 'text', pg_catalog.pg_get_constraintdef(k.oid), 'columns', pg_catalog.to_jsonb(k.conkey))), '[]')
-            FROM pg_catalog.pg_constraint k WHERE k.conrelid = r.oid AND k.contype = 'c')
+            FROM pg_catalog.pg_constraint k WHERE k.conrelid = r.oid AND k.contype = 'c'),
+        -- Where its rows may stand: the partition key's columns and what each leaf wants; nothing where a default partition takes the rest.
+        'partition_key', (SELECT pg_catalog.to_jsonb(p.partattrs::int2[]) FROM pg_catalog.pg_partitioned_table p WHERE p.partrelid = r.oid AND p.partstrat <> 'h'),
+        'bounds', (SELECT COALESCE(pg_catalog.jsonb_agg(l.bound), '[]') FROM (
+            SELECT pg_catalog.pg_get_partition_constraintdef(t.relid) AS bound FROM pg_catalog.pg_partition_tree(r.oid) t
+            WHERE r.relkind = 'p' AND t.isleaf
+              AND NOT EXISTS (SELECT FROM pg_catalog.pg_partitioned_table p WHERE p.partrelid = r.oid AND p.partdefid <> 0)
+            ORDER BY t.relid LIMIT 20) l WHERE l.bound IS NOT NULL)
     ) ORDER BY r.nspname, r.relname) FROM relation r), '[]'),
     'keys', COALESCE((SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
-        'child', k.conrelid::bigint, 'columns', pg_catalog.to_jsonb(k.conkey),
+        'name', k.conname, 'child', k.conrelid::bigint, 'columns', pg_catalog.to_jsonb(k.conkey),
         'parent', k.confrelid::bigint, 'parent_columns', pg_catalog.to_jsonb(k.confkey)) ORDER BY k.oid)
         FROM pg_catalog.pg_constraint k JOIN relation r ON r.oid = k.conrelid
         WHERE k.contype = 'f' AND k.conparentid = 0), '[]'),
@@ -81,5 +96,15 @@ SELECT pg_catalog.jsonb_build_object(
         FROM relation r, pg_catalog.aclexplode(r.relacl) g
         JOIN pg_catalog.pg_roles x ON x.oid = g.grantee
         WHERE g.grantee <> r.relowner AND g.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
-          AND NOT x.rolsuper AND NOT x.rolbypassrls AND x.rolname !~ '^pg_'), '[]')
+          AND NOT x.rolsuper AND NOT x.rolbypassrls AND NOT x.rolcreaterole AND NOT x.rolreplication
+          -- A platform's own roles serve the platform, not the application.
+          AND x.rolname !~ '^(pg_|supabase_|pgsodium_|dashboard_user$|pgbouncer$|rds_|rdsadmin|cloudsql|azure_)'), '[]'),
+    'members', COALESCE((SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_object('role', x.rolname, 'of', g.rolname, 'api', x.rolname = 'authenticator'))
+        FROM pg_catalog.pg_auth_members m
+        JOIN pg_catalog.pg_roles x ON x.oid = m.member
+        JOIN pg_catalog.pg_roles g ON g.oid = m.roleid
+        WHERE NOT x.rolsuper AND NOT x.rolbypassrls AND NOT g.rolsuper AND NOT g.rolbypassrls AND g.rolname !~ '^pg_' AND x.rolname !~ '^pg_'), '[]'),
+    -- Who owns tables, beyond administrators: where nobody else may do anything, the application connects as the owner.
+    'owners', COALESCE((SELECT pg_catalog.jsonb_agg(DISTINCT x.rolname) FROM relation r JOIN pg_catalog.pg_roles x ON x.oid = r.relowner
+        WHERE NOT x.rolsuper AND NOT x.rolbypassrls), '[]')
 )

@@ -7,6 +7,7 @@ use regex_lite::Regex;
 use sha2::{Digest, Sha256};
 
 use super::model::KeyClass;
+use super::sample::Wanted;
 use super::shape::{Column, Shape, Table};
 
 /// Whose a row is.
@@ -43,6 +44,7 @@ fn pattern(text: &str) -> Regex {
 
 static QUOTED: LazyLock<Regex> = LazyLock::new(|| pattern(r"'((?:[^']|'')*)'"));
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"-?\d+(?:\.\d+)?"));
+static BOUND: LazyLock<Regex> = LazyLock::new(|| pattern(r"(>=|<=|>|<)\s*\(?'?(-?\d+(?:\.\d+)?)"));
 /// Labels that open more than their own tenant: never chosen where another will do.
 static PRIVILEGED: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?i)admin|super|root|staff|system|service|internal|operator|support|moderator"));
@@ -51,28 +53,181 @@ static PUBLIC: LazyLock<Regex> =
 static CLOSED: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?i)delete|remov|archiv|revok|inactive|disabled|suspend|banned|reject|expired|cancel"));
 
-/// The name of what a key identifies, stable across databases.
-fn class_name(shape: &Shape, class: &KeyClass) -> String {
-    match class {
-        KeyClass::Named(name) => name.clone(),
-        KeyClass::Column(oid, number) => match shape.table(*oid) {
-            Some(table) => format!("{}.{number}", table.sql),
-            None => format!("{oid}.{number}"),
-        },
+/// What is known of a key beyond its type: where its values may lie. Gathered from every column that holds it.
+#[derive(Clone, Debug, Default)]
+pub struct Form {
+    /// Of what it identifies, stable across databases.
+    name: String,
+    /// The column whose type decides.
+    own: Option<Column>,
+    /// The only values allowed (IN lists, enums, list partitions).
+    labels: Vec<String>,
+    wanted: Wanted,
+    /// The narrowest `varchar(n)`.
+    limit: Option<usize>,
+    low: Option<f64>,
+    high: Option<f64>,
+    /// Partitions decide its values and other columns tell rows apart: both worlds stand in the same partition.
+    beside: bool,
+}
+
+impl Form {
+    /// From the columns that hold the key, its own first. `identity`: it tells tenants or people apart.
+    pub fn of(shape: &Shape, class: &KeyClass, columns: &[(&Table, &Column)], identity: bool) -> Self {
+        let mut form = Self { own: columns.first().map(|(_, column)| (*column).clone()), ..Self::default() };
+        form.beside = !identity
+            && columns.first().is_some_and(|(table, column)| {
+                !table.bounds.is_empty()
+                    && table.partition_key.as_ref().is_some_and(|key| key.contains(&column.number))
+                    && table.key() != [column.number]
+            });
+        form.name = match class {
+            KeyClass::Named(name) => name.clone(),
+            KeyClass::Column(oid, number) => match shape.table(*oid) {
+                Some(table) => format!("{}.{number}", table.sql),
+                None => format!("{oid}.{number}"),
+            },
+        };
+        for (table, column) in columns {
+            if ["varchar", "bpchar"].contains(&column.base.as_str())
+                && let Ok(limit) = usize::try_from(column.typmod - 4)
+            {
+                form.limit = Some(form.limit.map_or(limit, |old| old.min(limit)));
+            }
+            let labels = allowed(table, column);
+            if !labels.is_empty() && (form.labels.is_empty() || labels.len() < form.labels.len()) {
+                form.labels = labels;
+                form.labels.sort_by_key(|label| (PRIVILEGED.is_match(label), PUBLIC.is_match(label) || CLOSED.is_match(label)));
+            }
+            for check in own_checks(table, column) {
+                let wanted = Wanted::of(check);
+                if !wanted.is_empty() && form.wanted.is_empty() {
+                    form.wanted = wanted;
+                }
+                if column.category == "N" {
+                    for hit in BOUND.captures_iter(check) {
+                        let Some(number) = hit.get(2).and_then(|n| n.as_str().parse::<f64>().ok()) else { continue };
+                        match hit.get(1).map(|m| m.as_str()) {
+                            Some(">=") => form.low = Some(number),
+                            Some(">") => form.low = Some(number + 1.0),
+                            Some("<=") => form.high = Some(number),
+                            Some("<") => form.high = Some(number - 1.0),
+                            _ => {}
+                        }
+                    }
+                }
+            }
+        }
+        form
+    }
+
+    /// These are its values: A's, B's, nobody's.
+    pub fn only(&mut self, values: &[String]) {
+        self.labels = values.to_vec();
+    }
+
+    /// The key's value in a world. `fresh` counts rows beyond the world's own (0). `column`: where it is put.
+    pub fn value(&self, column: Option<&Column>, world: World, fresh: u64) -> String {
+        let digest = Sha256::digest(format!("{}/{fresh}", self.name).as_bytes());
+        let number = u64::from_be_bytes([digest[0], digest[1], digest[2], digest[3], digest[4], digest[5], digest[6], digest[7]]);
+        if !self.labels.is_empty() {
+            let of_world = if self.beside { 0 } else { world.digit() - 1 };
+            let at = (of_world + fresh * 3) % (self.labels.len() as u64);
+            return self.labels.get(usize::try_from(at).unwrap_or(0)).cloned().unwrap_or_default();
+        }
+        // The key's own type decides, unless the column cannot hold it.
+        let own = match (&self.own, column) {
+            (Some(own), Some(column)) if own.category == "S" && column.category != "S" => Some(column),
+            (Some(own), Some(column))
+                if own.base == "uuid" && !["uuid", "text", "varchar", "bpchar", "citext"].contains(&column.base.as_str()) =>
+            {
+                Some(column)
+            }
+            (Some(own), _) => Some(own),
+            (None, column) => column,
+        };
+        if own.is_some_and(|own| ["S", "U"].contains(&own.category.as_str()) && own.base != "uuid") && !self.wanted.is_empty() {
+            let seed = number.wrapping_mul(7).wrapping_add(world.digit());
+            if let Some(text) =
+                self.wanted.texts(seed).into_iter().rfind(|text| self.limit.is_none_or(|limit| text.chars().count() <= limit))
+            {
+                return text;
+            }
+        }
+        if self.low.is_some() || self.high.is_some() {
+            let (low, high) = (
+                self.low.unwrap_or(1.0),
+                self.high.unwrap_or_else(|| self.low.unwrap_or(1.0) + if own.is_some_and(|own| own.base == "int2") { 2e4 } else { 1e6 }),
+            );
+            let span = (high - low).max(0.0) as u64 + 1;
+            let step = if span > 40 { (number % (span / 10)) * 10 + world.digit() } else { (world.digit() - 1 + fresh * 3) % span };
+            return format!("{}", low as i64 + i64::try_from(step.min(span - 1)).unwrap_or(0));
+        }
+        let value = distinct(own, number, world);
+        match self.limit {
+            Some(limit) if own.is_some_and(|own| own.category == "S") => value.chars().take(limit).collect(),
+            _ => value,
+        }
     }
 }
 
-/// A key's value in a world. `fresh` counts rows beyond the world's own (0). The base type is that of the column it is put in.
-pub fn key(shape: &Shape, class: &KeyClass, column: Option<&Column>, world: World, fresh: u64) -> String {
-    let digest = Sha256::digest(format!("{}/{fresh}", class_name(shape, class)).as_bytes());
-    let number = u64::from_be_bytes([digest[0], digest[1], digest[2], digest[3], digest[4], digest[5], digest[6], digest[7]]);
-    // A source without a column is given what the class's own column has.
-    let own = match (column, class) {
-        (Some(column), _) => Some(column),
-        (None, KeyClass::Column(oid, n)) => shape.table(*oid).and_then(|table| table.column(*n)),
-        (None, KeyClass::Named(name)) => shape.tables.iter().find_map(|table| table.column_named(name)),
-    };
-    distinct(own, number, world)
+/// The CHECKs that speak of this column alone, its domain's among them.
+fn own_checks<'a>(table: &'a Table, column: &'a Column) -> impl Iterator<Item = &'a String> {
+    let own = table.checks.iter().filter(|check| check.columns.as_deref() == Some(&[column.number])).map(|check| &check.text);
+    own.chain(&column.checks)
+}
+
+/// The only values a column may have: its enum's, those of an IN list, or its partitions'.
+fn allowed(table: &Table, column: &Column) -> Vec<String> {
+    let mut allowed: Vec<String> = column.labels.clone();
+    if allowed.is_empty() && table.partition_key.as_ref().is_some_and(|key| key.contains(&column.number)) {
+        // Of each leaf: the first value it names for this column. A range's lower bound is within it.
+        for bound in &table.bounds {
+            let value = bound
+                .split(" AND ")
+                .filter(|part| part.contains(&column.sql) && !part.contains("IS NOT NULL") && !part.contains(" < "))
+                .find_map(|part| {
+                    let quoted = QUOTED.captures(part).and_then(|hit| hit.get(1)).map(|m| m.as_str().replace("''", "'"));
+                    quoted.or_else(|| NUMBER.find(part.split(&column.sql).nth(1)?).map(|m| m.as_str().to_owned()))
+                });
+            allowed.extend(value.filter(|value| !allowed.contains(value)));
+        }
+    }
+    if allowed.is_empty() && ["S", "U", "N"].contains(&column.category.as_str()) {
+        for text in own_checks(table, column) {
+            if text.contains('~')
+                || text.contains("LIKE")
+                || text.contains("length")
+                || text.contains("<>")
+                || text.contains("pos(")
+                || text.contains(" OR ") && !text.contains(" = ")
+            {
+                continue;
+            }
+            match column.category.as_str() {
+                "N" if text.contains("= ANY (ARRAY[") => {
+                    allowed.extend(NUMBER.find_iter(text.split("ARRAY[").nth(1).unwrap_or_default()).map(|m| m.as_str().to_owned()))
+                }
+                "N" => {}
+                _ => allowed.extend(QUOTED.captures_iter(text).filter_map(|hit| hit.get(1)).map(|label| label.as_str().replace("''", "'"))),
+            }
+        }
+    }
+    allowed
+}
+
+/// Where policies read whose a row is out of a path (`(storage.foldername(name))[1] = auth.uid()::text`): the path's column in the
+/// row of a world, each part of which is the key that the policy compares it with.
+pub fn path(policies: &str, column: &str, person: Option<String>, tenant: Option<String>, world: World) -> Option<String> {
+    let read = ["foldername(", "split_part(", "string_to_array("].iter().any(|call| policies.contains(&format!("{call}{column}")))
+        || policies.contains(&format!("{column} ~~ ")) && policies.contains("||");
+    if !read {
+        return None;
+    }
+    let of_person = policies.contains("uid()") || policies.contains("sub");
+    let first = if of_person { person.clone().or(tenant.clone()) } else { tenant.clone().or(person.clone()) }?;
+    let second = tenant.or(person)?;
+    Some(format!("{first}/{second}/{}.txt", world.letter()))
 }
 
 /// A value of the column's type that no other (number, world) has.
@@ -92,14 +247,21 @@ pub fn distinct(column: Option<&Column>, number: u64, world: World) -> String {
                 _ => format!("{}", 1_900_000_000 + (number % 20_000_000) * 10 + world.digit()),
             }
         }
-        "date" => format!("{:04}-{:02}-{:02}", 2100 + day % 300 + 300 * world.digit(), 1 + day % 12, 1 + day % 28),
+        "date" => format!("{:04}-{:02}-{:02}", 1992 + day % 8 + 8 * world.digit(), 1 + day % 12, 1 + day % 28),
         "timestamp" | "timestamptz" => {
-            format!("{:04}-{:02}-{:02} 00:00:00+00", 2100 + day % 300 + 300 * world.digit(), 1 + day % 12, 1 + day % 28)
+            format!("{:04}-{:02}-{:02} 00:{:02}:00+00", 1992 + day % 8 + 8 * world.digit(), 1 + day % 12, 1 + day % 28, number % 60)
         }
         "daterange" | "tsrange" | "tstzrange" => {
-            let year = 2100 + day % 300 + 300 * world.digit();
-            format!("[{year:04}-{:02}-01,{year:04}-{:02}-02)", 1 + day % 12, 1 + day % 12)
+            let year = 1992 + day % 8 + 8 * world.digit();
+            format!("[{year:04}-{:02}-{:02},{year:04}-{:02}-{:02})", 1 + day % 12, 1 + day % 27, 1 + day % 12, 2 + day % 27)
         }
+        "datemultirange" | "tsmultirange" | "tstzmultirange" => {
+            let year = 1992 + day % 8 + 8 * world.digit();
+            format!("{{[{year:04}-{:02}-{:02},{year:04}-{:02}-{:02})}}", 1 + day % 12, 1 + day % 27, 1 + day % 12, 2 + day % 27)
+        }
+        "time" | "timetz" => format!("{:02}:{:02}:{:02}", 8 * (world.digit() - 1) + number % 8, (number / 8) % 60, (number / 480) % 60),
+        "interval" => format!("{} seconds", 86_400 * world.digit() + number % 86_400),
+        "json" | "jsonb" => format!("{{\"id\": \"{}{number:x}\"}}", world.letter()),
         "int4range" | "int8range" | "numrange" => {
             let low = 1_900_000_000 + (number % 20_000_000) * 10 + world.digit();
             format!("[{low},{})", low + 1)
@@ -150,6 +312,12 @@ pub fn plain(shape: &Shape, table: &Table, column: &Column) -> Option<String> {
     if let Some(label) = label(shape, table, column) {
         return Some(label);
     }
+    if ["S", "U"].contains(&column.category.as_str()) && !["uuid", "bytea", "jsonb", "json"].contains(&column.base.as_str()) {
+        let texts = own_checks(table, column).flat_map(|check| Wanted::of(check).texts(7)).next();
+        if let Some(text) = texts {
+            return Some(text);
+        }
+    }
     Some(match (column.base.as_str(), column.category.as_str()) {
         ("bool", _) => match is_open(&column.name) {
             true => "true".into(),
@@ -180,10 +348,11 @@ pub fn plain(shape: &Shape, table: &Table, column: &Column) -> Option<String> {
         ("hstore", _) => "\"a\"=>\"1\"".into(),
         ("vector" | "halfvec", _) => format!("[{}]", vec!["0.5"; usize::try_from(column.typmod.max(1)).unwrap_or(1)].join(",")),
         ("geometry" | "geography", _) => "SRID=4326;POINT(0 0)".into(),
+        ("int4multirange" | "int8multirange" | "nummultirange" | "datemultirange" | "tsmultirange" | "tstzmultirange", _) => "{}".into(),
         ("uuid", _) => distinct(Some(column), 7, World::A),
         (_, "R") => "empty".into(),
         ("text" | "varchar" | "bpchar" | "citext" | "name" | "char" | "ltree", _) => text(Some(column), 7, World::A),
-        (_, "C") => format!("({})", ""),
+        (_, "C") => format!("({})", ",".repeat(column.attributes.saturating_sub(1))),
         _ => return None,
     })
 }
@@ -198,73 +367,102 @@ fn is_open(name: &str) -> bool {
 
 /// For columns that take labels: one that policies ask for and that opens no more than its own tenant; else one of those allowed.
 fn label(shape: &Shape, table: &Table, column: &Column) -> Option<String> {
-    let mut allowed: Vec<String> = column.labels.clone();
-    if allowed.is_empty() && ["S", "U"].contains(&column.category.as_str()) {
-        let texts = table.checks.iter().filter(|check| check.columns.as_deref() == Some(&[column.number])).map(|check| &check.text);
-        for text in texts.chain(&column.checks) {
-            if text.contains('~') || text.contains("LIKE") || text.contains("length") || text.contains("<>") || text.contains("pos(") {
-                continue;
-            }
-            allowed.extend(QUOTED.captures_iter(text).filter_map(|hit| hit.get(1)).map(|label| label.as_str().replace("''", "'")));
-        }
-    }
-    let wanted = asked_for(shape, &column.name);
+    let allowed = allowed(table, column);
+    let wanted = shape.asked_for(&column.name);
     let good = |label: &&String| !PRIVILEGED.is_match(label) && !PUBLIC.is_match(label) && !CLOSED.is_match(label);
+    let calm = |label: &&String| !PRIVILEGED.is_match(label) && !PUBLIC.is_match(label);
     match allowed.is_empty() {
-        true if ["S", "E"].contains(&column.category.as_str()) => wanted.iter().find(good).cloned(),
+        true if ["S", "E"].contains(&column.category.as_str()) && column.base != "bytea" => wanted.iter().find(good).cloned(),
         true => None,
         false => {
             let asked = wanted.iter().filter(|label| allowed.contains(label)).find(good);
-            asked.or_else(|| allowed.iter().find(good)).or_else(|| allowed.first()).cloned()
+            asked
+                .or_else(|| allowed.iter().find(good))
+                .or_else(|| allowed.iter().find(calm))
+                .or_else(|| allowed.iter().rfind(|label| !PRIVILEGED.is_match(label)))
+                // Nothing but privileges: enums list the highest first more often than last.
+                .or_else(|| allowed.last())
+                .cloned()
         }
     }
 }
 
-/// Literals that policies and functions compare a column of this name with.
-fn asked_for(shape: &Shape, column: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for text in shape.texts() {
-        for (at, _) in text.match_indices(column) {
-            let before = text[..at].chars().next_back();
-            let after = &text[at + column.len()..];
-            let whole =
-                !before.is_some_and(|c| c.is_alphanumeric() || c == '_') && !after.starts_with(|c: char| c.is_alphanumeric() || c == '_');
-            let head: String = after.chars().take(200).collect();
-            let trimmed = head.trim_start_matches(|c: char| c == ')' || c.is_whitespace());
-            let trimmed = match trimmed.strip_prefix("::") {
-                Some(cast) => cast.trim_start_matches(|c: char| c.is_alphanumeric() || "_.\") ".contains(c)),
-                None => trimmed,
-            };
-            let compared = trimmed.starts_with('=') || trimmed.to_ascii_uppercase().starts_with("IN");
-            if whole && compared {
-                let until = trimmed.find([')', ';']).unwrap_or(trimmed.len());
-                let until = trimmed[..until].find(" AND ").unwrap_or(until);
-                found.extend(QUOTED.captures_iter(&trimmed[..until]).filter_map(|hit| hit.get(1)).map(|m| m.as_str().to_owned()));
-            }
-        }
+/// Whether the column takes labels rather than keys: another column of each of its unique indexes tells rows apart.
+pub fn is_label(table: &Table, column: &Column) -> bool {
+    !allowed(table, column).is_empty()
+        && table
+            .uniques
+            .iter()
+            .filter_map(|unique| unique.columns.as_ref())
+            .all(|columns| !columns.contains(&column.number) || columns.len() > 1)
+}
+
+/// The labels of a column that takes some, ordinary ones first; empty for any other column.
+pub fn labels(shape: &Shape, table: &Table, column: &Column) -> Vec<String> {
+    let mut labels = allowed(table, column);
+    if labels.is_empty() && column.category == "S" {
+        labels = shape.asked_for(&column.name).to_vec();
     }
-    found.retain(|label| !label.is_empty());
-    found
+    labels.sort_by_key(|label| PRIVILEGED.is_match(label));
+    labels
+}
+
+/// Whether a label's or flag's name says that it opens more than its own tenant.
+pub fn is_privileged(name: &str) -> bool {
+    PRIVILEGED.is_match(name)
+}
+
+/// Whether a label's or flag's name says that a row is meant for everybody.
+pub fn is_public(name: &str) -> bool {
+    PUBLIC.is_match(name)
 }
 
 /// Other values to try for a column after a CHECK refused the first, in order; `None` is NULL.
-pub fn alternatives(column: &Column, check: &str) -> Vec<Option<String>> {
+pub fn alternatives(column: &Column, check: &str, seed: u64) -> Vec<Option<String>> {
     let mut values: Vec<Option<String>> = Vec::new();
-    match column.category.as_str() {
-        "N" => {
+    let whole = ["int2", "int4", "int8"].contains(&column.base.as_str());
+    let quoted = || QUOTED.captures_iter(check).filter_map(|hit| hit.get(1)).map(|m| m.as_str().replace("''", "'"));
+    let some = |items: &[&str]| items.iter().map(|item| Some((*item).to_owned())).collect::<Vec<_>>();
+    match (column.base.as_str(), column.category.as_str()) {
+        (_, "N") => {
             for number in NUMBER.find_iter(check).filter_map(|hit| hit.as_str().parse::<f64>().ok()) {
-                values.extend([number, number + 1.0, number - 1.0].map(|n| Some(n.to_string())));
+                let around = [number, number + 1.0, number - 1.0, number * 2.0, number / 2.0];
+                values.extend(around.map(|n| Some(if whole { (n as i64).to_string() } else { n.to_string() })));
             }
-            values.extend(["0", "1", "10", "100", "-1", "0.5"].map(|n| Some(n.to_owned())));
+            values.extend(some(&["0", "1", "2", "10", "100", "1000", "-1"]));
+            values.extend((!whole).then(|| some(&["0.5"])).unwrap_or_default());
         }
-        "B" => values.extend(["true", "false"].map(|b| Some(b.to_owned()))),
-        "S" | "U" => {
-            values.extend(QUOTED.captures_iter(check).filter_map(|hit| hit.get(1)).map(|m| Some(m.as_str().replace("''", "'"))));
-            let lengths = NUMBER.find_iter(check).filter_map(|hit| hit.as_str().parse::<usize>().ok()).filter(|n| (1..=200).contains(n));
-            for length in lengths {
-                values.extend([Some("a".repeat(length)), Some("1".repeat(length)), Some("A".repeat(length))]);
+        (_, "B") => values.extend(some(&["true", "false"])),
+        ("bytea", _) => {
+            for length in NUMBER.find_iter(check).filter_map(|hit| hit.as_str().parse::<usize>().ok()).filter(|n| (1..=4096).contains(n)) {
+                values.push(Some(format!("\\x{}", "01".repeat(length))));
             }
-            let samples = [
+            values.extend(some(&["\\x01", "\\x"]));
+        }
+        ("json" | "jsonb", _) => {
+            let keys: Vec<String> = quoted().filter(|key| key.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')).collect();
+            if !keys.is_empty() {
+                for value in ["\"a\"", "1", "[]", "{}", "true"] {
+                    values
+                        .push(Some(format!("{{{}}}", keys.iter().map(|key| format!("\"{key}\": {value}")).collect::<Vec<_>>().join(", "))));
+                }
+                values.extend(keys.iter().map(|key| Some(format!("[\"{key}\"]"))));
+                values.extend(keys.iter().map(|key| Some(format!("\"{key}\""))));
+            }
+            values.extend(some(&["{}", "[]", "[1]", "[\"a\"]", "1", "\"a\"", "true", "null"]));
+        }
+        ("uuid", _) => values.extend([1, 2, 3].map(|n| Some(distinct(Some(column), seed.wrapping_add(n), World::A)))),
+        ("inet" | "cidr", _) => values.extend(some(&["10.0.0.1", "192.168.0.1", "10.0.0.0/24", "::1", "2001:db8::1"])),
+        (_, "S" | "U") => {
+            let wanted = Wanted::of(check);
+            values.extend([0, 1, 2].iter().flat_map(|n| wanted.texts(seed.wrapping_add(*n))).map(Some));
+            values.extend(quoted().map(Some));
+            let lengths: Vec<usize> =
+                NUMBER.find_iter(check).filter_map(|hit| hit.as_str().parse::<usize>().ok()).filter(|n| (1..=200).contains(n)).collect();
+            for length in lengths {
+                values.extend(["a", "1", "A"].map(|c| Some(c.repeat(length))));
+            }
+            values.extend(some(&[
                 "a",
                 "A",
                 "ab",
@@ -292,6 +490,7 @@ pub fn alternatives(column: &Column, check: &str) -> Vec<Option<String>> {
                 "US",
                 "USD",
                 "UTC",
+                "Europe/Berlin",
                 "image/png",
                 "/a",
                 "10.0.0.1",
@@ -300,16 +499,31 @@ pub fn alternatives(column: &Column, check: &str) -> Vec<Option<String>> {
                 "aa:bb",
                 "A1",
                 "AB-123",
-            ];
-            values.extend(samples.map(|s| Some(s.to_owned())));
+                "a b c d e f g h i j k l",
+            ]));
         }
-        "D" => values.extend(["1990-01-01", "2026-01-02", "2999-01-01"].map(|d| Some(d.to_owned()))),
-        "A" if column.type_name.starts_with("text") || column.type_name.starts_with("char") => {
-            values.extend(QUOTED.captures_iter(check).filter_map(|hit| hit.get(1)).map(|m| Some(format!("{{\"{}\"}}", m.as_str()))));
-            values.push(Some("{a}".into()));
+        (_, "D") => {
+            values.extend(quoted().filter(|text| text.starts_with(|c: char| c.is_ascii_digit())).map(Some));
+            values.extend(some(&["2026-01-02", "2026-01-03", "1990-01-01", "2999-01-01", "2026-01-01", "08:00", "17:00"]));
         }
-        "A" => values.extend(["{1}", "{0}"].map(|a| Some(a.to_owned()))),
-        "E" => values.extend(column.labels.iter().cloned().map(Some)),
+        (_, "T") => values.extend(some(&["1 day", "1 hour", "00:00", "30 days", "1 year"])),
+        (_, "R") => {
+            values.extend(some(&["[1,2)", "[8,17)", "[2026-01-01,2026-02-01)", "[2026-01-01 08:00,2026-01-01 09:00)", "empty", "(,)"]))
+        }
+        (_, "A") => {
+            values.extend(quoted().filter(|label| !label.starts_with('{')).map(|label| Some(format!("{{\"{label}\"}}"))));
+            let item =
+                if column.type_name.starts_with("int") || column.type_name.starts_with("num") || column.type_name.starts_with("double") {
+                    "1"
+                } else {
+                    "a"
+                };
+            for length in NUMBER.find_iter(check).filter_map(|hit| hit.as_str().parse::<usize>().ok()).filter(|n| (1..=64).contains(n)) {
+                values.push(Some(format!("{{{}}}", vec![item; length].join(","))));
+            }
+            values.extend([format!("{{{item}}}"), "{}".to_owned()].map(Some));
+        }
+        (_, "E") => values.extend(column.labels.iter().cloned().map(Some)),
         _ => {}
     }
     if !column.not_null {

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::SimpleQueryMessage;
 
+use super::mend;
 use super::model::{Model, Scope};
 use super::shape::{Shape, Table};
 use super::value::{self, World, literal};
@@ -40,9 +41,12 @@ impl Worlds {
         let replica = session.batch("SET session_replication_role = replica").await.is_ok();
         let mut worlds = Self { replica, ..Self::default() };
         session.batch("BEGIN").await?;
+        let quieted = if replica { Vec::new() } else { quiet_triggers(session, shape).await? };
         let mut open: Vec<(&Table, World)> =
             shape.tables.iter().filter(|t| !t.partition).flat_map(|table| [(table, World::A), (table, World::B)]).collect();
         let mut templates: BTreeMap<i64, Row> = BTreeMap::new();
+        let mut later: Vec<(i64, World, Row)> = Vec::new();
+        let mut give_up = replica;
         loop {
             let before = open.len();
             let mut waiting = Vec::new();
@@ -51,22 +55,46 @@ impl Worlds {
                     vacant.insert(template(session, table).await?);
                 }
                 let first = compose(shape, model, table, world, 0, templates.get(&table.oid));
-                match insert(session, shape, model, table, first).await? {
+                let whole = first.clone();
+                match mend::insert(session, shape, model, table, world, first, give_up).await? {
                     Ok(row) => {
                         worlds.unseeded.remove(&table.oid);
+                        let dropped: Row = whole
+                            .into_iter()
+                            .filter(|(n, value)| {
+                                value.is_some() && row.get(n).is_some_and(Option::is_none) && model.is_reference(table.oid, *n)
+                            })
+                            .collect();
+                        if !dropped.is_empty() && !replica {
+                            later.push((table.oid, world, dropped));
+                        }
                         worlds.rows.insert((table.oid, world), row);
                     }
-                    Err(error) => {
-                        worlds.unseeded.insert(table.oid, format!("no row could be made: {error}"));
-                        waiting.push((table, world));
-                    }
+                    Err(error) => match if error.is("23505") { adopt(session, table, &whole).await? } else { None } {
+                        Some(row) => drop(worlds.rows.insert((table.oid, world), row)),
+                        None => {
+                            worlds.unseeded.insert(table.oid, format!("no row could be made: {error}"));
+                            waiting.push((table, world));
+                        }
+                    },
                 }
             }
-            // Without replica mode a child waits for its parents; another pass helps only if the last one did.
-            if worlds.replica || waiting.is_empty() || waiting.len() == before {
+            // Without replica mode a child waits for its parents; another pass helps only if the last one did, and where a cycle of
+            // keys is left, a nullable link of it is set afterwards.
+            if waiting.is_empty() || waiting.len() == before && give_up {
+                break;
+            }
+            give_up |= waiting.len() == before;
+            if replica {
                 break;
             }
             open = waiting;
+        }
+        for (oid, world, dropped) in later {
+            worlds.link(session, shape, oid, world, dropped).await?;
+        }
+        for table in quieted {
+            session.batch(&format!("ALTER TABLE {table} ENABLE TRIGGER USER")).await?;
         }
         session.batch("COMMIT").await?;
         if worlds.replica {
@@ -74,6 +102,22 @@ impl Worlds {
         }
         worlds.count(session, shape).await?;
         Ok(worlds)
+    }
+
+    /// Sets the links of a row that had to wait; what a constraint refuses stays NULL.
+    async fn link(&mut self, session: &Session, shape: &Shape, oid: i64, world: World, links: Row) -> Result<(), PgError> {
+        let Some((table, at)) = shape.table(oid).and_then(|table| Some((table, self.locate(table, world)?))) else { return Ok(()) };
+        for (number, value) in links {
+            let Some(column) = table.column(number) else { continue };
+            let set =
+                format!("SAVEPOINT link; UPDATE {} SET {} = {} WHERE {at}; RELEASE link", table.sql, column.sql, literal(value.as_deref()));
+            match session.batch(&set).await {
+                Ok(()) => drop(self.rows.get_mut(&(oid, world)).map(|row| row.insert(number, value))),
+                Err(error) if error.disconnected => return Err(error),
+                Err(_) => session.batch("ROLLBACK TO link; RELEASE link").await?,
+            }
+        }
+        Ok(())
     }
 
     /// Every row that was written must be found by its key; a trigger may have changed it.
@@ -101,6 +145,19 @@ impl Worlds {
     pub fn locate(&self, table: &Table, world: World) -> Option<String> {
         self.rows.get(&(table.oid, world)).map(|row| condition(table, row))
     }
+}
+
+/// Switches off the triggers of tables that are the role's own, where replica mode is not to be had; which ones.
+async fn quiet_triggers(session: &Session, shape: &Shape) -> Result<Vec<String>, PgError> {
+    let mut quieted = Vec::new();
+    for table in shape.tables.iter().filter(|table| table.triggers) {
+        match session.batch(&format!("SAVEPOINT quiet; ALTER TABLE {} DISABLE TRIGGER USER; RELEASE quiet", table.sql)).await {
+            Ok(()) => quieted.push(table.sql.clone()),
+            Err(error) if error.disconnected => return Err(error),
+            Err(_) => session.batch("ROLLBACK TO quiet; RELEASE quiet").await?,
+        }
+    }
+    Ok(quieted)
 }
 
 /// A condition on the key's columns, or without a key on every column that was given a value.
@@ -173,19 +230,24 @@ pub fn compose(shape: &Shape, model: &Model, table: &Table, world: World, fresh:
     for column in table.columns.iter().filter(|column| !column.generated) {
         let class = model.class(table.oid, column.number);
         let refers = model.is_reference(table.oid, column.number);
-        let to_itself =
-            shape.keys.iter().any(|key| key.child == table.oid && key.parent == table.oid && key.columns.contains(&column.number));
+        let to_itself = shape.keys_of(table.oid).any(|key| key.parent == table.oid && key.columns.contains(&column.number));
         let like = template.and_then(|row| row.get(&column.number));
-        let value = if refers && to_itself && !column.not_null && !table.key().contains(&column.number) {
+        let value = if let Some(path) = model.path(shape, table, column, world) {
+            Some(path)
+        } else if let Some(word) = fixed_reference(shape, model, table, column).filter(|_| refers) {
+            Some(word)
+        } else if refers && to_itself && !column.not_null && !table.key().contains(&column.number) {
             None
         } else if refers {
             let empty_here = like.is_some_and(Option::is_none) && !column.not_null;
             match empty_here && !scope_columns.contains(&column.number) && !model.columns.contains(&column.name) {
                 true => None,
-                false => Some(value::key(shape, &class, Some(column), world, 0)),
+                false => Some(model.key(&class, Some(column), world, 0)),
             }
-        } else if table.is_unique_part(column.number) && column.category != "E" && column.base != "bool" {
-            Some(value::key(shape, &class, Some(column), world, fresh))
+        } else if table.is_unique_part(column.number) && value::is_label(table, column) && !in_partition_key(table, column.number) {
+            value::plain(shape, table, column)
+        } else if table.is_unique_part(column.number) && column.base != "bool" || in_partition_key(table, column.number) {
+            Some(model.key(&class, Some(column), world, fresh))
         } else if let Some(label) = value::plain(shape, table, column).filter(|_| needs_value(column, like)) {
             Some(label)
         } else if let Some(like) = like {
@@ -200,6 +262,37 @@ pub fn compose(shape: &Shape, model: &Model, table: &Table, world: World, fresh:
     row
 }
 
+/// A reference that policies compare with a literal (`bucket_id = 'avatars'`) is that of both worlds.
+fn fixed_reference(shape: &Shape, model: &Model, table: &Table, column: &super::shape::Column) -> Option<String> {
+    if column.category != "S" || model.columns.contains(&column.name) || table.key() == [column.number] {
+        return None;
+    }
+    let asked = shape.asked_for(&column.name);
+    let word = asked.iter().find(|word| !value::is_public(word)).or(asked.first())?;
+    (!model.is_identity(shape, &model.class(table.oid, column.number))).then(|| word.clone())
+}
+
+/// The row that is there already under the same key, where a world's key is one that exists (tenants that are roles, partitions).
+async fn adopt(session: &Session, table: &Table, row: &Row) -> Result<Option<Row>, PgError> {
+    let key = table.key();
+    if key.is_empty() || !key.iter().all(|n| row.get(n).is_some_and(Option::is_some)) {
+        return Ok(None);
+    }
+    let columns: Vec<_> = table.columns.iter().filter(|column| !column.generated).collect();
+    let list: Vec<&str> = columns.iter().map(|column| column.sql.as_str()).collect();
+    let sql = format!("SELECT {} FROM {} WHERE {}", list.join(", "), table.sql, condition(table, row));
+    let answer = session.simple(&sql).await?;
+    Ok(answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(columns.iter().enumerate().map(|(i, c)| (c.number, row.get(i).map(str::to_owned))).collect()),
+        _ => None,
+    }))
+}
+
+/// Where the partitions decide what a value may be.
+fn in_partition_key(table: &Table, number: i16) -> bool {
+    !table.bounds.is_empty() && table.partition_key.as_ref().is_some_and(|key| key.contains(&number))
+}
+
 /// Whether a value of our own is better than the existing row's, the default or NULL: flags that open, labels, what must not be NULL.
 fn needs_value(column: &super::shape::Column, like: Option<&Option<String>>) -> bool {
     let name = column.name.to_lowercase();
@@ -211,85 +304,6 @@ fn needs_value(column: &super::shape::Column, like: Option<&Option<String>>) -> 
             like.is_none() && (column.not_null && !column.default) || name.contains("visibility")
         }
         _ => like.is_none() && column.not_null && !column.default,
-    }
-}
-
-/// Tries to write a row, mending what CHECKs, NOT NULL and lengths refuse. The outer error ends the building.
-async fn insert(session: &Session, shape: &Shape, _model: &Model, table: &Table, mut row: Row) -> Result<Result<Row, PgError>, PgError> {
-    let mut tried: BTreeMap<String, usize> = BTreeMap::new();
-    for _ in 0..60 {
-        let sql = format!("SAVEPOINT row; {}; RELEASE row", insert_sql(table, &row, ""));
-        let error = match session.batch(&sql).await {
-            Ok(()) => return Ok(Ok(row)),
-            Err(error) if error.disconnected => return Err(error),
-            Err(error) => error,
-        };
-        session.batch("ROLLBACK TO row; RELEASE row").await?;
-        if !mend(shape, table, &mut row, &error, &mut tried) {
-            return Ok(Err(error));
-        }
-    }
-    Ok(Err(PgError::other("its CHECK constraints could not be satisfied")))
-}
-
-/// Changes the row in answer to an error; false when nothing is left to try.
-fn mend(shape: &Shape, table: &Table, row: &mut Row, error: &PgError, tried: &mut BTreeMap<String, usize>) -> bool {
-    let part =
-        error.object.as_deref().and_then(|object| object.strip_prefix(&format!("{}.{}.", table.schema, table.name))).unwrap_or_default();
-    match error.sqlstate.as_deref() {
-        Some("23502") => {
-            let Some(column) = table.column_named(part) else { return false };
-            let Some(value) = value::plain(shape, table, column) else { return false };
-            row.insert(column.number, Some(value)) != Some(row.get(&column.number).cloned().flatten())
-                && tried.insert(format!("null {part}"), 1).is_none()
-        }
-        Some("23514") => {
-            let check = table.checks.iter().find(|check| check.name == part);
-            let (columns, text): (Vec<i16>, String) = match check {
-                Some(check) => (check.columns.clone().unwrap_or_default(), check.text.clone()),
-                // A domain's CHECK names no column: every column of a domain is changed.
-                None => {
-                    let domains: Vec<_> = table.columns.iter().filter(|column| !column.checks.is_empty()).collect();
-                    (
-                        domains.iter().map(|c| c.number).collect(),
-                        domains.iter().flat_map(|c| c.checks.clone()).collect::<Vec<_>>().join(" "),
-                    )
-                }
-            };
-            let round = tried.entry(format!("check {part}")).and_modify(|n| *n += 1).or_insert(0);
-            let mut changed = false;
-            for (position, number) in columns.iter().enumerate() {
-                let Some(column) = table.column(*number) else { continue };
-                if table.key().contains(number) || column.generated {
-                    continue;
-                }
-                // First of all: of several optional columns, one alone.
-                if *round == 0 && columns.len() > 1 {
-                    if position > 0 && !column.not_null {
-                        row.insert(*number, None);
-                        changed = true;
-                    }
-                    continue;
-                }
-                let choice = *round - usize::from(columns.len() > 1);
-                if let Some(value) = value::alternatives(column, &text).get(choice) {
-                    row.insert(*number, value.clone());
-                    changed = true;
-                }
-            }
-            changed || *round == 0
-        }
-        Some("22001") => {
-            let mut changed = false;
-            for value in row.values_mut().flatten() {
-                if value.len() > 4 {
-                    value.truncate(value.char_indices().nth(value.chars().count() / 2).map_or(0, |(at, _)| at));
-                    changed = true;
-                }
-            }
-            changed && tried.insert("length".into(), 1).is_none()
-        }
-        _ => false,
     }
 }
 

@@ -1,0 +1,11 @@
+-- code: rls-opened-by-migration
+-- title: The migrations opened no table
+-- step: row-security
+-- severity: critical
+-- min-subjects: 1
+-- kind: probe
+-- when-none: not-applicable
+-- why: a table that was isolated before the migrations and is not after them was opened by them
+-- fix: the change of the policy is in the observation; restore what it was
+--
+-- The same probe on a copy of the database from before the migrations. A table that was open before as well is no finding here.

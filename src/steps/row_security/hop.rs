@@ -1,0 +1,104 @@
+//! The second look: what a session reaches after a write to its own rows that was admitted.
+//!
+//! Whoever may change the row that makes it a member (its profile's tenant, its membership's label) hops in two steps: the first
+//! write stays within A, the next read does not. Tried on every table from which policies or functions learn who a session is.
+
+use std::collections::BTreeSet;
+
+use super::labels::is_role_like;
+use super::matrix::Matrix;
+use super::probe::{Probe, names, shown_insert};
+use super::seed::{Rights, Seeded};
+use super::shape::Shape;
+use super::value::{self, literal};
+use super::world::insert_sql;
+use crate::domain::product::CellVerdict;
+use crate::pg::PgError;
+
+/// Tables that one look reads.
+const LOOKED_AT: usize = 30;
+
+/// The words of function bodies and of subqueries in policies: a table that is not among them decides about nobody.
+pub(super) fn words(shape: &Shape) -> BTreeSet<&str> {
+    let split = |text| str::split(text, |c: char| !(c.is_alphanumeric() || c == '_' || c == '$'));
+    let bodies = shape.functions.iter().map(|function| function.body.as_str());
+    let policies = shape.policies.iter().flat_map(|policy| [policy.using.as_deref(), policy.check.as_deref()]).flatten();
+    bodies.chain(policies.filter(|text| text.contains("SELECT"))).flat_map(split).collect()
+}
+
+impl Probe<'_> {
+    /// Every write to a member's own row that could make it another's member, and then the look.
+    pub(super) async fn hop(
+        &self,
+        ready: &Seeded<'_>,
+        rights: &Rights,
+        closed: &[&Seeded<'_>],
+        matrix: &mut Matrix,
+    ) -> Result<(), PgError> {
+        let table = ready.table;
+        let looked: Vec<&&Seeded<'_>> = closed.iter().filter(|other| other.table.oid != table.oid).take(LOOKED_AT).collect();
+        if looked.is_empty() || !(rights.update || rights.insert) {
+            return Ok(());
+        }
+        let counts: Vec<String> =
+            looked.iter().map(|other| format!("(SELECT pg_catalog.count(*) FROM {} WHERE {})", other.table.sql, other.at_b)).collect();
+        let look = format!("SELECT {}", counts.join(", "));
+        let (mut tried, mut admitted) = (Vec::new(), 0);
+        for (write, shown) in self.writes(ready, rights) {
+            let statement = format!("{write}; {look}");
+            let Ok(numbers) = self.attempt("", &statement, "SELECT 0").await? else { continue };
+            admitted += 1;
+            let reached: Vec<&str> =
+                looked.iter().zip(&numbers).filter(|(_, n)| **n > 0).map(|(other, _)| other.table.sql.as_str()).collect();
+            if let Some(first) = reached.first() {
+                let more = if reached.len() > 1 { format!(" and {} more", reached.len() - 1) } else { String::new() };
+                let why = format!("after a write to its own row the same session reads B's row in {first}{more}");
+                let shown = format!("{shown}; SELECT count(*) FROM {first} WHERE <key of B's row>");
+                self.cell(ready, "two-step hop", CellVerdict::Leak, why, Some(shown), matrix);
+                return Ok(());
+            }
+            tried.push(shown);
+        }
+        if admitted > 0 {
+            let why = format!("{admitted} writes to its own row admitted; none opens a row of B");
+            self.cell(ready, "two-step hop", CellVerdict::Isolated, why, Some(tried.join("; ")), matrix);
+        }
+        Ok(())
+    }
+
+    /// The writes to try, and how each is shown.
+    fn writes(&self, ready: &Seeded<'_>, rights: &Rights) -> Vec<(String, String)> {
+        let table = ready.table;
+        let mut writes = Vec::new();
+        for column in table.columns.iter().filter(|column| !column.generated) {
+            let labelled = is_role_like(&column.name);
+            let mut values: Vec<(String, String)> = Vec::new();
+            if column.base == "bool" && value::is_privileged(&column.name) {
+                values.push(("true".into(), "true".into()));
+            } else if labelled {
+                let labels = value::labels(self.shape, table, column);
+                values.extend(labels.into_iter().take(8).map(|label| (label.clone(), literal(Some(&label)))));
+            } else if self.model.is_reference(table.oid, column.number) && !table.key().contains(&column.number) {
+                values.extend(ready.b.get(&column.number).cloned().flatten().map(|key| (key, "<B's>".to_owned())));
+            }
+            for (text, shown) in values {
+                let set = format!("{} = {}", column.sql, literal(Some(&text)));
+                if rights.update && rights.updatable.contains(&column.number) {
+                    writes.push((
+                        format!("UPDATE {} SET {set} WHERE {}", table.sql, ready.at_a),
+                        format!("UPDATE {} SET {} = {shown} WHERE <key of A's row>", table.sql, column.sql),
+                    ));
+                }
+                if rights.insert
+                    && labelled
+                    && let Some((_, mut row)) = self.own_insert(ready)
+                {
+                    row.insert(column.number, Some(text.clone()));
+                    let what = format!("a row of A, {} = {shown}", names(table, &[column.number]));
+                    writes.push((insert_sql(table, &row, ""), shown_insert(table, &row, &what)));
+                }
+            }
+        }
+        writes
+    }
+}

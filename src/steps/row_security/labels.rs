@@ -1,0 +1,130 @@
+//! Roles within a tenant (owner, admin, member …): labels in the rows that make a person a member, or words in the claims.
+//!
+//! Each label that policies or functions speak of is a context of its own. A label that stands above the tenants (a platform's
+//! administrators) opens every tenant by design: it is named in the model and not probed.
+
+use std::sync::LazyLock;
+
+use regex_lite::Regex;
+
+use super::identity::{Found, Source};
+use super::model::{KeyClass, Meaning, Model};
+use super::shape::{Shape, Table};
+use super::value::{self, World, literal};
+use super::world::Worlds;
+
+/// Labels probed per column.
+const MOST: usize = 6;
+
+#[allow(clippy::unwrap_used, reason = "constant patterns; a test compiles each")]
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).unwrap()
+}
+
+static ROLE_LIKE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)role|level|permission|privilege|access|rank|position|user_type|member_type"));
+/// Whether a column's name says that it holds a member's role.
+pub fn is_role_like(column: &str) -> bool {
+    ROLE_LIKE.is_match(column)
+}
+
+/// Labels that no tenant gives.
+static ABOVE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)super|platform|system|root|global|staff|support|service|internal|operator|god"));
+
+/// One label as a context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    pub label: String,
+    pub place: Place,
+}
+
+/// Where a label stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Table, its name, column number and quoted column.
+    Row {
+        table: i64,
+        name: String,
+        column: i16,
+        sql: String,
+    },
+    Claim(Source),
+}
+
+impl Label {
+    /// `public.memberships.role = owner`.
+    pub fn shown(&self) -> String {
+        match &self.place {
+            Place::Row { name, sql, .. } => format!("{name}.{sql} = {}", self.label),
+            Place::Claim(source) => format!("{} = {}", source.shown(), self.label),
+        }
+    }
+
+    /// Makes A's member so, as a role that bypasses row security; empty for a claim.
+    pub fn sql(&self, shape: &Shape, worlds: &Worlds) -> Option<String> {
+        let Place::Row { table, sql, .. } = &self.place else { return Some(String::new()) };
+        let table = shape.table(*table)?;
+        let at = worlds.locate(table, World::A)?;
+        let update = format!("UPDATE {} SET {sql} = {} WHERE {at}", table.sql, literal(Some(&self.label)));
+        Some(match worlds.replica {
+            true => format!("SET LOCAL session_replication_role = replica; {update}; SET LOCAL session_replication_role = origin"),
+            false => update,
+        })
+    }
+}
+
+/// The labels to probe, and those that stand above the tenants.
+pub fn find(shape: &Shape, model: &Model, found: &Found) -> (Vec<Label>, Vec<String>) {
+    let (mut labels, mut above) = (Vec::new(), Vec::new());
+    let principals = model.principals(shape);
+    for table in shape.tables.iter().filter(|table| !table.partition) {
+        if !table.columns.iter().any(|column| principals.contains(&model.class(table.oid, column.number)))
+            && !is_principal(table, &principals)
+        {
+            continue;
+        }
+        let within = model.has_tenant(shape, table);
+        for column in table.columns.iter().filter(|column| ROLE_LIKE.is_match(&column.name) && !column.generated) {
+            let all = value::labels(shape, table, column);
+            let usual = match &column.default_text {
+                Some(text) => text.split('\'').nth(1).map(str::to_owned),
+                None => value::plain(shape, table, column),
+            };
+            let mut taken = 0;
+            for label in all.into_iter().filter(|label| Some(label) != usual.as_ref() && speaks_of(shape, &column.name, label)) {
+                let place = Place::Row { table: table.oid, name: table.sql.clone(), column: column.number, sql: column.sql.clone() };
+                let label = Label { label, place };
+                if !within && value::is_privileged(&label.label) || ABOVE.is_match(&label.label) {
+                    above.push(label.shown());
+                } else if within && taken < MOST {
+                    taken += 1;
+                    labels.push(label);
+                }
+            }
+        }
+    }
+    for (source, meaning) in &model.sources {
+        let Meaning::Word(usual) = meaning else { continue };
+        for word in found.literals.get(source).into_iter().flatten().filter(|word| *word != usual).take(MOST) {
+            let label = Label { label: word.clone(), place: Place::Claim(source.clone()) };
+            match ABOVE.is_match(word) {
+                true => above.push(label.shown()),
+                false => labels.push(label),
+            }
+        }
+    }
+    (labels, above)
+}
+
+fn is_principal(table: &Table, principals: &[KeyClass]) -> bool {
+    principals.iter().any(|class| matches!(class, KeyClass::Column(oid, _) if *oid == table.oid))
+}
+
+/// Whether a policy or function asks for this label: by its text, or for numbers by a comparison with the column.
+fn speaks_of(shape: &Shape, column: &str, label: &str) -> bool {
+    match label.parse::<f64>() {
+        Ok(_) => shape.texts().any(|text| text.contains(column)),
+        Err(_) => shape.mentions(label),
+    }
+}
