@@ -79,7 +79,7 @@ one() {
         graphile-migrate) from_npm graphile-migrate graphile-migrate/dist/cli.js graphile-migrate ;;
         node-pg-migrate) from_npm node-pg-migrate node-pg-migrate/bin/node-pg-migrate.js node-pg-migrate pg ;;
         yoyo) from_pypi yoyo yoyo yoyo-migrations psycopg2-binary ;;
-        alembic) from_pypi alembic alembic alembic psycopg2-binary ;;
+        alembic) from_pypi alembic alembic alembic "psycopg[binary]" ;;
         supabase) from_npm supabase supabase/dist/supabase.js supabase ;;
         liquibase)
             command -v java >/dev/null || return 1
