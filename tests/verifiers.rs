@@ -19,6 +19,8 @@ mod programs;
 mod scene;
 #[path = "verifiers/ssh_keygen.rs"]
 mod ssh_keygen;
+#[path = "verifiers/vectors.rs"]
+mod vectors;
 
 use std::path::Path;
 
@@ -37,6 +39,7 @@ const THREATS: &[(u8, &str, &[&str])] = &[
     (3, "TRUNCATED", &["tests/verifiers/ledger_file.rs::a_truncated_ledger_needs_an_anchor", "tests/package.rs::anchors_and_expectations"]),
     (4, "REWRITTEN", &["tests/verifiers/ledger_file.rs::a_rewritten_ledger_needs_an_anchor"]),
     (5, "", &["tests/chain.rs::two_writers_on_one_file_both_land"]),
+    (6, "FORKED", &["tests/evidence/heads.rs::a_checkpoint_is_text_that_stock_tools_verify_and_that_catches_a_rewritten_ledger"]),
     (7, "WRONG-LEDGER", &["tests/package.rs::anchors_and_expectations", "tests/package.rs::a_changed_package_is_named"]),
     (8, "STALE", &["tests/package.rs::sign_offs_in_words"]),
     (9, "EDITED", &["tests/package.rs::a_changed_package_is_named"]),
@@ -57,6 +60,7 @@ const THREATS: &[(u8, &str, &[&str])] = &[
         &["tests/package.rs::the_files_beside_the_archive_count", "tests/package.rs::a_good_package_verifies_and_says_who_approved"],
     ),
     (14, "WRONG-ROLE SOD-VIOLATION", &["tests/package.rs::sign_offs_in_words"]),
+    (15, "ROLLED-BACK", &["tests/evidence/heads.rs::what_was_seen_is_remembered_per_user_and_never_needed"]),
     (16, "CLOCK", &["tests/verifiers/ledger_file.rs::a_clock_set_back_is_a_finding"]),
     (17, "KEY-REVOKED KEY-EXPIRED", &["tests/package.rs::keys_expire_and_are_revoked"]),
     (
@@ -98,6 +102,7 @@ const THREATS: &[(u8, &str, &[&str])] = &[
 #[test]
 fn every_threat_names_its_tests() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    assert_eq!(THREATS.iter().map(|(number, ..)| *number).collect::<Vec<_>>(), (1..=30).collect::<Vec<_>>(), "all thirty");
     for (number, words, tests) in THREATS {
         assert!(!tests.is_empty(), "threat {number}");
         let mut text = String::new();

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Verify an evidence package, its unpacked folder, or a ledger. Python 3.9 or later, standard library only.
+"""Verify an evidence package, its unpacked folder, a ledger, or one entry's proof. Python 3.9 or later, standard library only.
 
     python3 -I verify.py PACKAGE.zip allowed_signers [--revoked-keys FILE] [--anchor CHECKPOINT ...]
 
@@ -1602,6 +1602,96 @@ class Verification:
         }
 
 
+class Proof(Verification):
+    """One entry without the rest, as `ledger prove` writes it: canonical JSON {checkpoint, header, ledger_id, path, prev, seq, v[, signature]}."""
+
+    STAGES = ("entry", "anchors", "signatures")
+
+    def __init__(self, path, options):
+        super().__init__(path, options)
+        self.what, self.vouched, self.checkpoint = "proof", False, None
+
+    def check_entry(self):
+        with open(self.path, "rb") as file:
+            raw = file.read(STATEMENT_MAX + 2)
+        try:
+            proof = read_json(raw, STATEMENT_MAX, STATEMENT_KEY)
+            members = {"checkpoint", "header", "ledger_id", "path", "prev", "seq", "v"}
+            demand(members <= set(proof) <= members | {"signature"} and type(proof["v"]) is int and proof["v"] == 1, "its members")
+            demand(is_hex(proof["ledger_id"], 32) and is_natural(proof["seq"]) and is_hex(proof["prev"], 64) and type(proof["path"]) is list
+                   and all(is_hex(step, 64) for step in proof["path"]), "its values")
+            texts = [proof["header"], proof["checkpoint"], proof.get("signature", "")]
+            demand(all(type(text) is str for text in texts), "its texts")
+            checkpoint = parse_checkpoint(proof["checkpoint"])
+            demand(checkpoint is not None, "its checkpoint")
+        except Malformed:
+            raise Fault("MALFORMED-PROOF", "not a proof of an entry in its one form") from None
+        seq, ledger_id, raw = proof["seq"], bytes.fromhex(proof["ledger_id"]), proof["header"].encode()
+        try:
+            entry = Entry(seq, raw)
+        except Malformed as error:
+            raise Fault(f"MALFORMED({seq})", f"header of entry {seq}: {error}") from None
+        if checkpoint[0] != ledger_id:
+            raise Fault("WRONG-LEDGER", "the checkpoint is another ledger's")
+        leaf = leaf_hash(ledger_id, seq, bytes.fromhex(proof["prev"]), raw)
+        if root_by_path(leaf, seq, checkpoint[1], [bytes.fromhex(step) for step in proof["path"]]) != checkpoint[2]:
+            raise Fault(f"EDITED({seq})", f"entry {seq} is not what the checkpoint's root was made of")
+        self.id, self.run, self.checkpoint, self.signature = ledger_id, entry.run, checkpoint, proof.get("signature")
+
+    def check_anchors(self):
+        ledger_id, size, root = self.checkpoint
+        if self.options.expect and (self.options.expect[0] != ledger_id or self.options.expect[1] not in (None, self.run)):
+            raise Fault("WRONG-LEDGER", "this is not the ledger or run that you expect")
+        for its_id, its_size, its_root in self.options.anchors:
+            if its_id != ledger_id:
+                raise Fault("WRONG-LEDGER", "an anchor is another ledger's")
+            if its_size == size and its_root != root:
+                raise Fault("REWRITTEN", f"an anchor holds another root of the first {size} entries")
+            self.vouched |= its_size == size
+            if its_size != size:
+                self.findings.append(f"an anchor over {its_size} entries says nothing about a proof over {size}")
+        wanted, head = self.options.expect_size, self.options.expect_root
+        if wanted not in (None, size) or head not in (None, root):
+            raise Fault("REWRITTEN", "you expect another size or root than the checkpoint's")
+        self.vouched |= head is not None
+
+    def check_signatures(self):
+        if self.signature is None:
+            if self.options.signers is not None and not self.vouched:
+                raise Fault("UNSIGNED(checkpoint)", "nobody signed the checkpoint, and no anchor of its size was given")
+            return
+        key = self.signed_by("checkpoint", self.signature.encode(), "checkpoint@ledger", checkpoint_text(*self.checkpoint).encode())
+        self.vouched |= self.trust("checkpoint", key, "checkpoint@ledger") is not None
+
+    def judge(self):
+        super().judge()
+        if self.fault is None:
+            self.verdict = "VERIFIED" if self.vouched else "INTEGRITY-ONLY"
+
+    def as_dict(self):
+        _, size, root = self.checkpoint or (None, 0, None)
+        head = {"ledger_id": self.id and self.id.hex(), "size": size, "root": root and root.hex()}
+        return {**super().as_dict(), **head}
+
+
+def root_by_path(leaf, index, size, path):
+    """The root that an inclusion proof leads to (RFC 9162, 2.1.3.2), or None."""
+    first, last, root = index, size - 1, leaf
+    if index >= size:
+        return None
+    for step in path:
+        if last == 0:
+            return None
+        if first & 1 or first == last:
+            root = sha256(b"\1", step, root)
+            while not first & 1 and first:
+                first, last = first >> 1, last >> 1
+        else:
+            root = sha256(b"\1", root, step)
+        first, last = first >> 1, last >> 1
+    return root if last == 0 else None
+
+
 class Chain(Verification):
     """A package or ledger as far as its entries: what a comparison needs."""
 
@@ -1610,9 +1700,18 @@ class Chain(Verification):
 
 def leaves_of(path):
     found = verify(path, Options(), Chain)
+    if found.what == "proof":
+        raise Unreadable(f"{path} is one entry's proof: give a package or a ledger")
     if found.fault:
         raise Unreadable(f"{path} cannot be compared with: {found.fault}")
     return found.id, found.tree.levels[0]
+
+
+def is_proof(path):
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(2) == b'{"'
 
 
 class Signoff:
@@ -1632,7 +1731,10 @@ def lines_of(text, file):
 
 def verify(path, options, kind=Verification):
     """Verifies what lies at a path. Raises Unreadable when it could not be looked at."""
-    found = kind(path, options)
+    try:
+        found = (Proof if is_proof(path) else kind)(path, options)
+    except OSError as error:
+        raise Unreadable(str(error)) from None
     try:
         found.judge()
     except OSError as error:
@@ -1662,8 +1764,8 @@ def human(found):
 
 
 def arguments(argv):
-    parser = argparse.ArgumentParser(prog="verify.py", description="Verify an evidence package (.zip or unpacked) or a ledger.")
-    parser.add_argument("path", help="a package, its unpacked folder, or ledger.db")
+    parser = argparse.ArgumentParser(prog="verify.py", description="Verify an evidence package (.zip or unpacked), a ledger, or one entry's proof.")
+    parser.add_argument("path", help="a package, its unpacked folder, ledger.db, or a proof")
     parser.add_argument("allowed_signers", nargs="?", help="your own file of who may sign what")
     parser.add_argument("--revoked-keys", metavar="FILE", help="public keys that you no longer accept, one a line")
     parser.add_argument("--anchor", metavar="FILE", nargs="+", action="extend", default=[], help="checkpoints that somebody else held")

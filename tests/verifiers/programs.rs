@@ -38,6 +38,12 @@ fn exit_codes_and_first_words() {
     assert!(String::from_utf8_lossy(&py.stdout).contains("decision  APPROVED"));
     assert_eq!(first_word(&python(&[&zip])), "INTEGRITY-ONLY");
     assert_eq!(python(&[&zip]).status.code(), Some(0));
+    // Compared with the ledger that it was made from, and with another one.
+    let against = |other: &Path| python(&[&zip, &own, Path::new("--against"), other]);
+    assert_eq!(first_word(&against(scene.store.path())), "VERIFIED");
+    let stranger = Scene::approved();
+    assert_eq!(first_word(&against(stranger.store.path())), "WRONG-LEDGER");
+    assert_eq!(against(&own).status.code(), Some(2));
     // A package that does not hold.
     let mut files = unpack(&zip);
     files.insert("evidence/3-log.txt".into(), b"forged".to_vec());
