@@ -25,7 +25,7 @@ pub fn run() -> Result<Measurement, Failure> {
              CREATE INDEX t{number}_tenant ON public.t{number} (tenant_id);\n\
              CREATE FUNCTION public.f{number}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.title := trim(NEW.title); RETURN NEW; END $$;\n\
              CREATE TRIGGER trimmed BEFORE INSERT ON public.t{number} FOR EACH ROW EXECUTE FUNCTION public.f{number}();\n\
-             ALTER TABLE public.t{number} ADD COLUMN note text;\n"
+             DROP VIEW IF EXISTS public.v{number} CASCADE;\n"
         );
         bytes += text.len();
         std::fs::write(folder.path().join(format!("{number:04}_table.sql")), text)?;
