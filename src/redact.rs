@@ -82,6 +82,13 @@ impl Redactor {
                     .into_owned();
             }
         }
+        if RANDOM.is_match(&text) {
+            let random = |found: &Captures<'_>| match (found.get(1), found.get(2)) {
+                (None, Some(word)) if looks_random(word.as_str()) => REDACTED.to_owned(),
+                _ => found.get(0).map(|whole| whole.as_str().to_owned()).unwrap_or_default(),
+            };
+            text = RANDOM.replace_all(&text, random).into_owned();
+        }
         text
     }
 
@@ -115,6 +122,26 @@ impl LineRedactor<'_> {
 /// Whether a variable or setting of this name is likely to hold a secret.
 pub fn looks_secret(name: &str) -> bool {
     SECRET_NAME.is_match(name) && !matches!(name, "PWD" | "OLDPWD" | "PGPASSFILE" | "SSH_AUTH_SOCK")
+}
+
+/// Whether a word of letters and digits looks like the output of a random generator rather than a name: small and capital letters and
+/// digits, of many kinds, and changing between them as no word does. Digests in hex and UUIDs have no capitals beside small letters, and
+/// stay: evidence is full of them, and nothing tells them from a key in hex.
+fn looks_random(word: &str) -> bool {
+    let class = |c: char| match c {
+        'a'..='z' => 0,
+        'A'..='Z' => 1,
+        '0'..='9' => 2,
+        _ => 3,
+    };
+    let classes: Vec<u8> = word.chars().map(class).collect();
+    let of = |wanted: u8| classes.iter().filter(|class| **class == wanted).count();
+    if of(0) < 3 || of(1) < 3 || of(2) < 2 {
+        return false;
+    }
+    let changes = classes.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    let kinds = word.chars().collect::<std::collections::BTreeSet<_>>().len();
+    changes * 5 >= (classes.len() - 1) * 2 && kinds * 2 >= classes.len().min(24)
 }
 
 /// Values that say nothing, even under a secret's name: replacing them would only garble the text.
@@ -170,6 +197,10 @@ static SECRET_NAME: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// A long word, and what shows before it that it is public: a digest or a public key.
+static RANDOM: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"((?:SHA256:|sha256-|sha512-|ssh-ed25519 |ssh-rsa )\s*)?([A-Za-z0-9+/_-]{20,}={0,2})"));
+
 /// Pattern and what stands in its place.
 static SHAPES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     [
@@ -183,6 +214,11 @@ static SHAPES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         // password=…, "api_key": "…", PGPASSWORD=…, client_secret => '…'
         (
             r#"(?i)([a-z0-9_.-]*(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)[a-z0-9_]*["']?\s*(?:=>|:=|=|:)\s*)(?:E?'(?:[^'\\]|\\.|'')*'?|"(?:[^"\\]|\\.)*"?|[^\s,;&'"]+)"#,
+            "${1}[redacted]",
+        ),
+        // DB_PASS=…, db-pass: …; a number alone is a count of what passed.
+        (
+            r#"(?i)([a-z0-9]+[_-]pass(?:code)?["']?\s*(?:=>|:=|=|:)\s*)(?:'[^']*'|"[^"]*"|\d*[^\s\d,;&'"][^\s,;&'"]*)"#,
             "${1}[redacted]",
         ),
         (r"(?i)\b((?:bearer|basic|digest)\s+)[A-Za-z0-9._~+/=-]{8,}", "${1}[redacted]"),
@@ -241,6 +277,34 @@ mod tests {
         ] {
             assert_eq!(redactor.clean(text), clean);
         }
+    }
+
+    #[test]
+    fn words_that_a_generator_made_go_and_names_digests_and_public_keys_stay() {
+        let redactor = Redactor::new();
+        for secret in [
+            "kJ8vQ2xLr9TnZb4WmYp7",
+            "w7Jalr9XUtnF/K7MD3NG+bPxR5fiCYe2Xq8Lz4Tv",
+            "q8Zr2Lw9-Xk4Tn7_Bv1Yc6Mh3Pd5",
+            "Zm9vYmFyMTIzNDU2Nzg5MGFiY2RlZjE=",
+        ] {
+            assert_eq!(redactor.clean(&format!("it printed {secret} twice")), "it printed [redacted] twice", "{secret}");
+        }
+        for kept in [
+            "public.contract_versions_2026_partition_01",
+            "CREATE INDEX CONCURRENTLY idx_contracts_tenant_id_created_at_desc ON public.contracts",
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "0C9A3F1D-5B7E-4D2A-9C11-0123456789AB and 123e4567-e89b-12d3-a456-426614174000",
+            "migrations/20260108120000_AddTenantColumnToContractVersions.sql",
+            "SHA256:kJ8vQ2xLr9TnZb4WmYp7kJ8vQ2xLr9TnZb4WmYp7abc",
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqKa4Q1XzJ8vQ2xLr9TnZb4WmYp7kJ8vQ2xLr9TnZ",
+            "com.example.contracts.TenantIsolationIntegrationTest42.rowSecurityHoldsForEveryTable",
+            "2026-01-08T10:00:00.000000Z staging_migration_20260108",
+            "tests_pass: 7, smoke_pass=12",
+        ] {
+            assert_eq!(redactor.clean(kept), kept);
+        }
+        assert_eq!(redactor.clean("DB_PASS=hunter2 smtp-pass: 'a b' x"), "DB_PASS=[redacted] smtp-pass: [redacted] x");
     }
 
     #[test]

@@ -18,6 +18,9 @@ fn child() {
         Ok(store) => store,
         Err(error) => return println!("\nopen: {:?}: {error}", error.kind()),
     };
+    if let Ok(seconds) = std::env::var("LEDGER_TEST_PATIENCE") {
+        store.wait_for_others(Duration::from_secs(seconds.parse().unwrap())).unwrap();
+    }
     for n in 0..count {
         let mut draft = Draft::new(EntryType::Note, "ops@example.com");
         draft.body.insert("by".into(), format!("{}-{n}", std::process::id()).into());
@@ -41,15 +44,33 @@ fn command(path: &Path) -> Command {
 
 #[test]
 fn kill_9_at_any_moment_loses_nothing_that_was_acknowledged() {
+    assert!(kill_writers(10) > 10, "the children did append");
+}
+
+/// A thousand kills at random points, with four writers at once.
+#[test]
+#[ignore = "minutes: make test-long"]
+fn a_thousand_kills_lose_nothing_that_was_acknowledged() {
+    let acknowledged = kill_writers(250);
+    eprintln!("1,000 writers killed, {acknowledged} acknowledged entries all there");
+    assert!(acknowledged > 1_000, "{acknowledged}");
+}
+
+/// Lets four writers append and kills them, round after round; the number of acknowledged entries, each of which was found again.
+fn kill_writers(rounds: u64) -> usize {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("l.db");
     Store::create(&path, "ops@example.com").unwrap().close().unwrap();
     let mut acknowledged = Vec::new();
-    for round in 0..12u64 {
+    let mut moment = 0x2545_f491_4f6c_dd1du64;
+    for _ in 0..rounds {
         let mut children: Vec<_> = (0..4).map(|_| command(&path).spawn().unwrap()).collect();
-        // Different moments in different rounds, some before the first append.
-        std::thread::sleep(Duration::from_millis(30 + round * 37));
+        // Moments that differ in every round and for every writer, some before the first append.
         for child in &mut children {
+            moment ^= moment << 13;
+            moment ^= moment >> 7;
+            moment ^= moment << 17;
+            std::thread::sleep(Duration::from_micros(5_000 + moment % 110_000));
             child.kill().unwrap();
         }
         for mut child in children {
@@ -63,13 +84,35 @@ fn kill_9_at_any_moment_loses_nothing_that_was_acknowledged() {
         assert_eq!(walk.root(), store.root_at(walk.size()).unwrap(), "the derived nodes fit");
     }
     let store = Store::open(&path).unwrap();
-    assert!(acknowledged.len() > 12, "the children did append: {}", acknowledged.len());
-    for line in acknowledged {
+    for line in &acknowledged {
         let (seq, leaf) = line.split_once(' ').unwrap();
         let entry = store.entry(seq.parse().unwrap()).unwrap();
         assert_eq!(entry.leaf.to_hex(), leaf);
         assert_eq!(store.part(entry.seq, "p.txt").unwrap().unwrap().len(), 20_000, "with its payload");
     }
+    acknowledged.len()
+}
+
+#[test]
+fn sixty_four_writers_at_once_lose_and_fork_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("l.db");
+    Store::create(&path, "ops@example.com").unwrap().close().unwrap();
+    let start = |_| command(&path).env("LEDGER_TEST_COUNT", "3").env("LEDGER_TEST_PATIENCE", "120").spawn().unwrap();
+    let children: Vec<_> = (0..64).map(start).collect();
+    let mut acknowledged = std::collections::BTreeMap::new();
+    for child in children {
+        let text = said(child.wait_with_output().unwrap());
+        let mine: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("acknowledged ")?.split_once(' ')).collect();
+        assert_eq!(mine.len(), 3, "{text}");
+        for (seq, leaf) in mine {
+            assert_eq!(acknowledged.insert(seq.parse::<u64>().unwrap(), leaf.to_owned()), None, "entry {seq} was given to two writers");
+        }
+    }
+    let store = Store::open(&path).unwrap();
+    assert_eq!(store.check_chain().unwrap().size(), 1 + 64 * 3);
+    assert_eq!(acknowledged.keys().copied().collect::<Vec<_>>(), (1..=192).collect::<Vec<u64>>());
+    assert!(acknowledged.iter().all(|(seq, leaf)| store.entry(*seq).unwrap().leaf.to_hex() == *leaf));
 }
 
 fn said(output: std::process::Output) -> String {
