@@ -63,6 +63,7 @@ commands! {
     Redact(redact);
     Checkpoint(checkpoint);
     Prove(prove);
+    Anchor(anchor);
     #[cfg(feature = "pg")]
     Rollback(rollback);
     Checks(checks);

@@ -12,6 +12,7 @@ pub mod files;
 pub mod heads;
 pub mod package;
 pub mod redaction;
+pub mod stamp;
 pub mod statements;
 
 use crate::chain::{Draft, EntryType, PartDraft, Store};
