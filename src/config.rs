@@ -349,7 +349,23 @@ pub struct Policy {
     pub sign_offs: u32,
     /// Evidence older than this at the decision is EXPIRED. 0: no limit.
     pub evidence_max_age_hours: u64,
+    /// A decision older than this is EXPIRED. 0: no limit.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub decision_max_age_hours: u64,
+    /// Roles (`task`, `checkpoint`, `attestation`, `waiver`, `redaction`) and how many principals must have signed under each for the run.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub required: BTreeMap<String, u32>,
+    /// Roles whose signers cannot approve, besides those that never can.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub apart_from: Vec<String>,
 }
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// The roles that a policy can name. `package` is not among them: the ledger alone could never meet it.
+const POLICY_ROLES: [&str; 5] = ["task", "checkpoint", "attestation", "waiver", "redaction"];
 
 /// What `ledger init` starts a project with: the plan CE-P0-06 in full, and the settings of one kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -427,6 +443,11 @@ impl Config {
         })?;
         config.tenancy.left_out.clone_from(&config.backup.exclude_schemas);
         config.plan.validate().map_err(|source| ConfigError::Plan { path: path.into(), source })?;
+        let policy = &config.policy;
+        if let Some(role) = policy.required.keys().chain(&policy.apart_from).find(|role| !POLICY_ROLES.contains(&role.as_str())) {
+            let message = format!("[policy] knows no role `{role}`; there are {}", POLICY_ROLES.join(", "));
+            return Err(ConfigError::Reason { path: path.into(), message });
+        }
         config.reasons().map_err(|message| ConfigError::Reason { path: path.into(), message })?;
         Ok(config)
     }

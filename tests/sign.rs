@@ -228,7 +228,8 @@ fn decisions_in_words() {
         valid_until: None,
     };
     let workers = Workers { principals: ["p9@example.com".to_owned()].into(), keys: [PublicKey([8; 32])].into() };
-    let word = |signoffs: &[Signoff], needed| evaluate(40, signoffs, &workers, &Policy { sign_offs: needed }, at).to_string();
+    let word =
+        |signoffs: &[Signoff], needed| evaluate(40, signoffs, &workers, &Policy { sign_offs: needed, missing: None }, at).to_string();
     assert_eq!(word(&[], 0), "MISSING(signoff)", "one is needed whatever the policy says");
     assert_eq!(word(&[sign(1, true, 40)], 1), "APPROVED");
     assert_eq!(word(&[sign(1, true, 40), sign(2, false, 40)], 1), "DENIED");

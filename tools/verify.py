@@ -1106,13 +1106,15 @@ class Options:
     """What the verifier brings along. Nothing of it comes from what is verified."""
 
     def __init__(self, signers=None, revoked=(), anchors=(), expect=None, expect_size=None, expect_root=None, at=None, run=None,
-                 against=None):
+                 against=None, times=None, policy=None):
         self.signers = signers  # list of Signer; None: INTEGRITY-ONLY at most
         self.revoked = revoked  # keys that are no longer accepted
         self.anchors = anchors  # (ledger_id, size, root) that somebody else held
         self.expect = expect  # (ledger_id, run or None) that this must be
         self.expect_size, self.expect_root = expect_size, expect_root
         self.at = at or datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        self.times = times or {}  # file of a signature -> when a time stamp proves it was made
+        self.policy = policy  # the bytes of the ledger.toml that the run must have been opened with
         self.against = against  # (ledger_id, leaves) of another copy of the ledger
         self.run = run  # of a ledger: the run whose decision is judged
 
@@ -1137,6 +1139,7 @@ class Verification:
         self.absent, self.findings, self.facts, self.signoffs = [], [], [], []
         self.salts, self.withheld = {}, set()
         self.workers, self.worker_keys = set(), set()
+        self.signed, self.revoked = [], {}  # (role, principal, key) for this run; key -> the entry that took it away
         self.decision = None
         self.results, self.fault, self.verdict = {stage: "not-reached" for stage in self.STAGES}, None, None
 
@@ -1384,7 +1387,12 @@ class Verification:
                 raise Fault(f"MISSING({name})", f"the package has no {name}")
 
     def compare_signers(self):
-        """Whether the run was opened with other signers than the verifier trusts: to be known, not a fault."""
+        """Whether the run was opened with the verifier's policy, where one was brought; and whether with other signers than the verifier
+        trusts, which is to be known and no fault."""
+        if self.options.policy is not None:
+            own = [item for item in self.placed if item[1].path == "trust/ledger.toml" and item[1].entry.run == self.run]
+            if not own or self.held.part_bytes(own[0][1], own[0][0]) != self.options.policy:
+                raise Fault("POLICY-MISMATCH", f"run {self.run} was opened with another ledger.toml than yours")
         if self.options.signers is None:
             return
         theirs = [item for item in self.placed if item[1].path == "trust/allowed_signers.UNTRUSTED"]
@@ -1417,13 +1425,17 @@ class Verification:
             key = self.signed_by(file, raw, f"{kind}@ledger", message.encode())
             if key_id(key) != its_key:
                 raise Fault(f"BAD-SIGNATURE({file})", "its name is another key's")
-            self.worked(self.trust(file, key, f"{kind}@ledger"), key)
+            principal = self.trust(file, key, f"{kind}@ledger", number)
+            opened = next((e.seq for e in self.entries if e.run == self.run), None) if self.run else None
+            if self.entries[number].run == self.run if kind == "task" else opened is not None and opened < number:
+                self.signed.append((kind, principal, key))
+            self.worked(principal, key)
         if isinstance(self.held, Archive):
             file = f"{self.held.name}.sig"
             if self.held.sig is None:
                 raise Fault(f"UNSIGNED({self.held.name})", f"there is no {file}")
             key = self.signed_by(file, self.held.sig, "package@ledger", self.held.sha256)
-            self.worked(self.trust(file, key, "package@ledger"), key)
+            self.worked(self.trust(file, key, "package@ledger", self.tree.size), key)
 
     def check_statement(self, entry):
         seq, kind = entry.seq, entry.statement_kind
@@ -1461,9 +1473,16 @@ class Verification:
         erases = statement.predicate.get("seq"), statement.predicate.get("part")
         if entry.kind == "part.redacted" and (not is_natural(erases[0]) or erases != (entry.body["seq"], entry.body["part"])):
             raise Fault(f"MALFORMED({seq})", f"{file} is signed over another part than entry {seq} says it erases")
-        principal = self.trust(sig_file, key, namespace)
+        principal = self.trust(sig_file, key, namespace, seq)
         if principal is not None and principal != statement.principal:
             raise Fault(f"WRONG-ROLE({statement.principal})", f"{sig_file} is signed with the key of another principal")
+        if statement.run == self.run:
+            self.signed.append((kind, principal, key))
+        if entry.kind == "key.revoked" and principal is not None and statement.text("change") == "revoked":
+            line = (statement.text("key") or "").split(" ")
+            gone = parse_key(line[1]) if line[0] == "ssh-ed25519" and len(line) > 1 else None
+            if gone is not None:
+                self.revoked.setdefault(gone, seq)
         if entry.kind == "decision" and entry.run == self.run:
             if statement.text("decision") not in ("go", "no-go"):
                 raise Fault(f"MALFORMED({seq})", f"{file} decides neither go nor no-go")
@@ -1495,8 +1514,9 @@ class Verification:
         except Refused as error:
             raise Fault(f"BAD-SIGNATURE({file})", str(error)) from None
 
-    def trust(self, file, key, namespace):
-        """The principal by the verifier's own file, or a fault; None when no file was given."""
+    def trust(self, file, key, namespace, place=0):
+        """The principal by the verifier's own file, or a fault; None when no file was given. The signature was made when the ledger had at
+        least `place` entries, so that a revocation before it counts."""
         principal = None
         if self.options.signers is not None:
             if key in self.options.revoked:
@@ -1506,9 +1526,12 @@ class Verification:
                 raise Fault(f"UNTRUSTED-KEY({file})", f"your allowed_signers does not know {fingerprint(key)}")
             if namespace not in signer.namespaces:
                 raise Fault(f"WRONG-ROLE({signer.principal})", f"{file}: this key may not sign under {namespace}")
-            at = re.sub(r"[^0-9]", "", self.options.at[:19])
+            time = self.options.times.get(file, self.options.at)
+            at = re.sub(r"[^0-9]", "", time[:19])
             if (signer.after and at < signer.after) or (signer.before and at > signer.before):
-                raise Fault(f"KEY-EXPIRED({file})", f"the key of {signer.principal} is not valid at {self.options.at}")
+                raise Fault(f"KEY-EXPIRED({file})", f"the key of {signer.principal} is not valid at {time}")
+            if self.revoked.get(key, place) < place:
+                raise Fault(f"KEY-REVOKED({file})", f"entry {self.revoked[key]} took the key {fingerprint(key)} away")
             principal = signer.principal
         self.facts.append((file, namespace, fingerprint(key), principal))
         return principal
@@ -1526,40 +1549,50 @@ class Verification:
         self.workers |= {entry.actor for entry in self.entries if entry.run == self.run and entry.kind in acted}
         if self.options.signers is None:
             return
-        needed, hours = self.policy()
+        rules = self.policy()
+        if rules is None:
+            self.decision = "MISSING(policy)"
+            return
         for signoff in self.signoffs:
-            self.limit_age(signoff, hours)
-        self.decision = "MISSING(policy)" if needed is None else self.weigh(needed)
+            self.limit_age(signoff, rules)
+        for role, principal, key in self.signed:
+            if role in rules.apart_from:
+                self.worked(principal, key)
+        signed = lambda role: len({principal for its, principal, _ in self.signed if its == role and principal is not None})
+        missing = next((role for role, wanted in sorted(rules.required.items()) if signed(role) < wanted), None)
+        self.decision = self.weigh(rules.sign_offs, missing)
 
     def policy(self):
-        """(sign-offs needed, most hours between the last evidence and the decision or 0) of the run's own ledger.toml: it can only add.
-        (None, 0) where that was erased: nobody can say what the policy was."""
+        """The rules of the run's own ledger.toml: they can only add. None where that was erased: nobody can say what the policy was."""
         for path, part in self.placed:
             if part.path == "trust/ledger.toml" and part.entry.run == self.run:
                 raw = self.held.part_bytes(part, path)
                 if raw is None:
-                    return None, 0
+                    return None
                 try:
                     policy = Toml(raw.decode("utf-8")).read().get("policy", {})
                 except (ValueError, RecursionError):
                     raise Fault(f"MALFORMED({part.seq})", f"{path} is not TOML") from None
-                number = lambda name, default: policy[name] if type(policy) is dict and type(policy.get(name)) is int else default
-                needed = number("sign-offs", 1)
-                return max(1, needed) if 0 <= needed < 2**32 else 2**32, number("evidence-max-age-hours", 0)
-        return 1, 0
+                return Rules(policy)
+        return Rules({})
 
-    def limit_age(self, signoff, hours):
-        """A sign-off made when the evidence it is over was older than the policy allows has expired."""
+    def limit_age(self, signoff, rules):
+        """A sign-off made when the evidence it is over was older than the policy allows has expired; so has one that is itself too old."""
+        def after(ts, hours):
+            try:
+                return moment(ts) + datetime.timedelta(hours=hours) if hours > 0 else None
+            except OverflowError:
+                return None
+
         last = [entry.ts for entry in self.entries if entry.run == self.run and entry.seq < signoff.size]
-        try:
-            limit = moment(last[-1]) + datetime.timedelta(hours=hours) if hours > 0 and last else None
-        except OverflowError:
-            limit = None
-        if limit is not None and moment(self.entries[signoff.seq].ts) > limit:
-            limit = limit.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-            signoff.valid_until = min(signoff.valid_until or limit, limit)
+        decided = self.entries[signoff.seq].ts
+        stale = after(last[-1], rules.evidence_max_age) if last else None
+        for limit in (stale if stale is not None and moment(decided) > stale else None, after(decided, rules.decision_max_age)):
+            if limit is not None:
+                limit = limit.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+                signoff.valid_until = min(signoff.valid_until or limit, limit)
 
-    def weigh(self, needed):
+    def weigh(self, needed, missing):
         n = cut(self.entries, self.run)
         over_n = [signoff for signoff in self.signoffs if signoff.size == n]
         if any(not signoff.go for signoff in over_n):
@@ -1575,7 +1608,7 @@ class Verification:
         expired = [s for s in over_n if s.valid_until is not None and s.valid_until < self.options.at]
         counted = [s for s in over_n if not violation(s) and s not in expired]
         if min(len({s.principal for s in counted}), len({s.key for s in counted})) >= needed:
-            return "APPROVED"
+            return "APPROVED" if missing is None else f"MISSING({missing})"
         violations = [violation(s) for s in over_n if violation(s)]
         if violations:
             return violations[0]
@@ -1714,6 +1747,20 @@ def is_proof(path):
         return file.read(2) == b'{"'
 
 
+class Rules:
+    """[policy] of ledger.toml, as far as the decision goes. What is of another type is not there."""
+
+    def __init__(self, table):
+        table = table if type(table) is dict else {}
+        number = lambda name, default: table[name] if type(table.get(name)) is int else default
+        count = lambda n: n if 0 <= n < 2**32 else 2**32
+        self.sign_offs = max(1, count(number("sign-offs", 1)))
+        self.evidence_max_age, self.decision_max_age = number("evidence-max-age-hours", 0), number("decision-max-age-hours", 0)
+        required, apart = table.get("required"), table.get("apart-from")
+        self.required = {role: count(n) for role, n in (required if type(required) is dict else {}).items() if type(n) is int}
+        self.apart_from = {role for role in (apart if type(apart) is list else []) if type(role) is str}
+
+
 class Signoff:
     def __init__(self, seq, statement, key):
         self.seq, self.principal, self.key, self.size = seq, statement.principal, key, statement.size
@@ -1773,10 +1820,16 @@ def arguments(argv):
     parser.add_argument("--expect-root", metavar="HEX", help="the root that the entries must have")
     parser.add_argument("--expect-size", metavar="N", type=int, help="the number of entries that --expect-root is over")
     parser.add_argument("--against", metavar="OTHER", help="another copy, or a package of it: the two must be one history")
+    parser.add_argument("--policy", metavar="FILE", help="the ledger.toml that the run must have been opened with, byte for byte")
+    parser.add_argument("--time", metavar="FILE=TIME", nargs="+", action="extend", default=[],
+                        help="when a signature was made, where a time stamp proves it")
     parser.add_argument("--at", metavar="TIME", help="when keys and decisions are judged, YYYY-MM-DDTHH:MM:SSZ [default: now]")
     parser.add_argument("--run", metavar="RUN", help="of a ledger: the run whose decision is judged [default: the newest]")
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
     return parser.parse_args(argv)
+
+
+TIME = re.compile(r"[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}(\.[0-9]{1,9})?Z")
 
 
 def options_of(args):
@@ -1803,14 +1856,17 @@ def options_of(args):
         expect = bytes.fromhex(ledger_id), run if "/" in args.expect else None
     if args.expect_root is not None and not is_hex(args.expect_root, 64):
         raise Unreadable("--expect-root is the whole root, 64 lower-case hex digits")
-    if args.at is not None and not re.fullmatch(r"[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}(\.[0-9]{1,9})?Z", args.at):
+    times = dict(given.split("=", 1) for given in args.time if "=" in given)
+    if len(times) != len(args.time) or any(not TIME.fullmatch(time) for time in times.values()):
+        raise Unreadable("--time is FILE=YYYY-MM-DDTHH:MM:SSZ, once for a file")
+    if args.at is not None and not TIME.fullmatch(args.at):
         raise Unreadable("--at is YYYY-MM-DDTHH:MM:SSZ")
     return Options(
         signers=parse_signers(read(args.allowed_signers)) if args.allowed_signers else None,
         revoked=parse_revoked(read(args.revoked_keys)) if args.revoked_keys else (),
         anchors=anchors, expect=expect, expect_size=args.expect_size,
         expect_root=bytes.fromhex(args.expect_root) if args.expect_root else None, at=args.at, run=args.run,
-        against=leaves_of(args.against) if args.against else None)
+        times=times, policy=read(args.policy) if args.policy else None, against=leaves_of(args.against) if args.against else None)
 
 
 def main(argv):

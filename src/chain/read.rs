@@ -172,6 +172,27 @@ impl Store {
         Ok(None)
     }
 
+    /// The entries of a type before entry `end`, oldest first. Looking for the few among many costs little: only the last bytes of the
+    /// others are looked at.
+    pub fn of_kind(&self, kind: EntryType, end: u64) -> Result<Vec<Entry>> {
+        let sql = |e| self.sql(e);
+        let mut statement = self
+            .conn()
+            .prepare("SELECT seq, substr(header, -64) FROM entry WHERE length(header) <= 61440 AND seq < ?1 ORDER BY seq")
+            .map_err(sql)?;
+        let mut rows = statement.query([seq_column(end)]).map_err(sql)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(sql)? {
+            let tail = row.get_ref(1).and_then(|v| Ok(v.as_blob()?)).map_err(sql)?;
+            if kind_at_the_end(tail) == Some(kind) {
+                let entry = self.entry(u64::try_from(row.get::<_, i64>(0).map_err(sql)?).unwrap_or(u64::MAX))?;
+                // What was seen before the hash was checked was a guess.
+                found.extend((entry.header.kind == kind).then_some(entry));
+            }
+        }
+        Ok(found)
+    }
+
     /// The root of the first `size` entries (1 ≤ size ≤ len): O(log n) by the derived nodes.
     pub fn root_at(&self, size: u64) -> Result<Hash> {
         if size == 0 || size > self.len()? {

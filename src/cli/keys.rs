@@ -42,7 +42,16 @@ enum What {
         comment: String,
     },
     /// Let a key sign for roles: a line in allowed_signers and a signed entry
-    Add(Change),
+    Add {
+        #[command(flatten)]
+        change: Change,
+        /// The key counts from this second on, YYYYMMDDhhmmss (UTC)
+        #[arg(long, value_name = "TIME")]
+        valid_after: Option<String>,
+        /// The key counts to this second, YYYYMMDDhhmmss (UTC)
+        #[arg(long, value_name = "TIME")]
+        valid_before: Option<String>,
+    },
     /// Take a key away: its line goes, the key goes into revoked_keys, and a signed entry says so
     Revoke(Change),
 }
@@ -70,7 +79,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
     match &args.what {
         What::List { allowed_signers } => list(globals, allowed_signers.as_deref()),
         What::Generate { file, comment } => generate(globals, file, comment),
-        What::Add(change) => add(globals, change),
+        What::Add { change, valid_after, valid_before } => add(globals, change, valid_after.as_deref(), valid_before.as_deref()),
         What::Revoke(change) => revoke(globals, change),
     }
 }
@@ -107,7 +116,7 @@ fn generate(globals: &Globals, file: &Path, comment: &str) -> Result<Exit, CliEr
     Ok(Exit::Good)
 }
 
-fn add(globals: &Globals, change: &Change) -> Result<Exit, CliError> {
+fn add(globals: &Globals, change: &Change, after: Option<&str>, before: Option<&str>) -> Result<Exit, CliError> {
     let roles = change
         .roles
         .iter()
@@ -125,8 +134,8 @@ fn add(globals: &Globals, change: &Change) -> Result<Exit, CliError> {
     let signer = Signer {
         principal: change.holder.clone(),
         namespaces: roles.clone(),
-        valid_after: None,
-        valid_before: None,
+        valid_after: after.map(|time| time.trim_end_matches('Z').to_owned()),
+        valid_before: before.map(|time| time.trim_end_matches('Z').to_owned()),
         key: public_key(&change.public_key)?,
     };
     let path = globals.project_root()?.join("allowed_signers");

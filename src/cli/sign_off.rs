@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use super::signing::{Signing, reason};
 use super::{CliError, Exit, Globals, MessageFormat};
-use crate::publish::statements::sign_off;
+use crate::publish::statements::sign_off_until;
 use crate::sign::Namespace;
 
 /// What is decided.
@@ -25,6 +25,9 @@ pub struct Args {
     /// Why, in words
     #[arg(long, value_name = "FILE")]
     reason_file: Option<PathBuf>,
+    /// The last moment at which it counts, YYYY-MM-DDTHH:MM:SSZ; after it a go is EXPIRED
+    #[arg(long, value_name = "TIME", value_parser = super::verify::time)]
+    valid_until: Option<String>,
     /// The run [default: the newest]
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
@@ -39,7 +42,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
     let id = super::report::chosen(&store, args.run.as_deref())?;
     let reason = args.reason_file.as_deref().map(reason).transpose()?.unwrap_or_default();
     let ready = args.signing.ready(globals, Namespace::Signoff)?;
-    let (entry, rendered) = sign_off(&mut store, &id, args.decision == Choice::Go, &ready.by(), reason.trim())?;
+    // In the form of the entries' own time stamps, with which it is compared.
+    let until = args.valid_until.as_ref().map(|until| if until.contains('.') { until.clone() } else { until.replace('Z', ".000000Z") });
+    let (entry, rendered) = sign_off_until(&mut store, &id, args.decision == Choice::Go, until.as_deref(), &ready.by(), reason.trim())?;
     let word = if args.decision == Choice::Go { "go" } else { "no-go" };
     match ui.format {
         MessageFormat::Json => ui.json(&serde_json::json!({

@@ -9,7 +9,8 @@ use super::{CliError, Exit, Globals, MessageFormat, seen};
 use crate::chain::{Checkpoint, Hash, LedgerId};
 use crate::package::verify::{Options, StageResult, Verification, leaves, verify};
 use crate::package::Problem;
-use crate::sign::{AllowedSigners, PublicKey};
+use crate::sign::AllowedSigners;
+use crate::sign::signers::parse_revoked;
 
 /// Check a ledger or a package, and name in one word what does not hold
 ///
@@ -23,7 +24,7 @@ pub struct Args {
     /// Your own copy of who may sign what: the only trust root [default for the project's own ledger: allowed_signers beside ledger.toml]
     #[arg(long, value_name = "FILE")]
     allowed_signers: Option<PathBuf>,
-    /// Public keys that you no longer accept, one `ssh-ed25519 …` a line
+    /// Public keys that you no longer accept, one `ssh-ed25519 …` a line [default for the project's own ledger: revoked_keys]
     #[arg(long, value_name = "FILE")]
     revoked_keys: Option<PathBuf>,
     /// A checkpoint that somebody else held; may be given more than once
@@ -47,6 +48,12 @@ pub struct Args {
     /// When keys and decisions are judged, YYYY-MM-DDTHH:MM:SSZ [default: now]
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
+    /// When one signature was made, where a time stamp proves it: the signature's file, and the time that `openssl ts -verify` vouches for
+    #[arg(long, value_name = "FILE=TIME", num_args = 1..)]
+    time: Vec<String>,
+    /// The ledger.toml that the run must have been opened with, byte for byte: else POLICY-MISMATCH
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// Of a ledger: the run whose decision is judged [default: the newest]
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
@@ -105,13 +112,18 @@ fn options(args: &Args, globals: &Globals) -> Result<Options, CliError> {
         options.signers =
             Some(signers.map_err(|error| CliError::new(Exit::Integrity, format!("MALFORMED-SIGNERS: {}", file.display())).cause(error))?);
     }
-    if let Some(file) = &args.revoked_keys {
-        for line in String::from_utf8_lossy(&read(file)?).lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            let key = line.strip_prefix("ssh-ed25519 ").and_then(|rest| PublicKey::from_base64(rest.split(' ').next()?));
-            options.revoked.push(key.ok_or_else(|| {
-                CliError::new(Exit::Usage, format!("{}: not a line `ssh-ed25519 BASE64`", file.display())).hint("the line of the key's .pub file")
-            })?);
-        }
+    let own_list = || globals.project_root().ok().map(|root| root.join("revoked_keys")).filter(|file| args.path.is_none() && file.is_file());
+    if let Some(file) = args.revoked_keys.clone().or_else(own_list) {
+        options.revoked = parse_revoked(&read(&file)?)
+            .map_err(|error| CliError::new(Exit::Usage, format!("{} cannot be used", file.display())).cause(error).hint("the lines of the keys' .pub files"))?;
+    }
+    if let Some(file) = &args.policy {
+        options.policy = Some(read(file)?);
+    }
+    for given in &args.time {
+        let usage = || CliError::new(Exit::Usage, format!("`{given}` is not FILE=YYYY-MM-DDTHH:MM:SSZ"));
+        let (file, time) = given.split_once('=').filter(|(_, time)| is_time(time)).ok_or_else(usage)?;
+        options.times.insert(file.to_owned(), time.to_owned());
     }
     for file in &args.anchor {
         let text = String::from_utf8(read(file)?).ok();
@@ -143,6 +155,11 @@ fn options(args: &Args, globals: &Globals) -> Result<Options, CliError> {
         return Err(CliError::new(Exit::Usage, "--at is YYYY-MM-DDTHH:MM:SSZ"));
     }
     Ok(options)
+}
+
+/// `YYYY-MM-DDTHH:MM:SSZ`, as a value parser.
+pub fn time(text: &str) -> Result<String, String> {
+    if is_time(text) { Ok(text.to_owned()) } else { Err("a time is YYYY-MM-DDTHH:MM:SSZ".into()) }
 }
 
 fn is_time(text: &str) -> bool {

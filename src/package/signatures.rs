@@ -56,7 +56,14 @@ impl Verifier<'_, '_> {
             if key.id() != row.key {
                 return fault(format!("BAD-SIGNATURE({file})"), "its name is another key's");
             }
-            let principal = self.trust(&file, &key, namespace)?;
+            let (place, of_run) = match row.over {
+                Signed::Task(seq) => (seq, self.entry(seq).is_some_and(|e| e.outline.run.as_deref() == Some(self.run.as_str()))),
+                Signed::Checkpoint(size) => (size, self.opened_before(size)),
+            };
+            let principal = self.trust(&file, &key, namespace, place)?;
+            if of_run {
+                self.signed.push((namespace, principal.clone(), key));
+            }
             self.worked(principal, key);
         }
         if let Some(sidecar) = self.sidecar.clone() {
@@ -65,7 +72,7 @@ impl Verifier<'_, '_> {
             };
             let file = format!("{}.sig", sidecar.name);
             let key = self.signed_by(&file, sig, Namespace::Package, &sidecar.sha256)?;
-            let principal = self.trust(&file, &key, Namespace::Package)?;
+            let principal = self.trust(&file, &key, Namespace::Package, self.tree.size())?;
             self.worked(principal, key);
         }
         let n = self.facts.len();
@@ -122,12 +129,22 @@ impl Verifier<'_, '_> {
             return fault(format!("MALFORMED({seq})"), format!("{file} is signed over another part than entry {seq} says it erases"));
         }
         let Some(namespace) = Namespace::of_statement(word) else { return Err(malformed_archive("namespace")) };
-        let principal = self.trust(&sig_file, &key, namespace)?;
+        let principal = self.trust(&sig_file, &key, namespace, seq)?;
         if principal.as_ref().is_some_and(|p| *p != statement.principal) {
             return fault(
                 format!("WRONG-ROLE({})", statement.principal),
                 format!("{sig_file} is signed with the key of another principal"),
             );
+        }
+        if statement.run.as_deref() == Some(self.run.as_str()) {
+            self.signed.push((namespace, principal.clone(), key));
+        }
+        if kind == EntryType::KeyRevoked
+            && principal.is_some()
+            && statement.text("change") == Some("revoked")
+            && let Some(gone) = statement.text("key").and_then(PublicKey::from_line)
+        {
+            self.revoked.entry(gone).or_insert(seq);
         }
         if kind == EntryType::Decision && run.as_deref() == Some(self.run.as_str()) {
             let go = match statement.text("decision") {
@@ -188,11 +205,25 @@ impl Verifier<'_, '_> {
     }
 
     /// What the verifier's own file says: the principal, or a fault; `None` when no file was given.
-    fn trust(&mut self, file: &str, key: &PublicKey, namespace: Namespace) -> Result<Option<String>, Problem> {
+    /// `place`: the signature was made when the ledger had at least so many entries, so that a revocation before it counts.
+    fn trust(&mut self, file: &str, key: &PublicKey, namespace: Namespace, place: u64) -> Result<Option<String>, Problem> {
         let principal = standing(self.options, file, key, namespace, &self.at)?;
+        if let Some(seq) = self.revoked.get(key).filter(|seq| **seq < place && principal.is_some()) {
+            return fault(format!("KEY-REVOKED({file})"), format!("entry {seq} took the key {} away", key.fingerprint()));
+        }
         let fingerprint = key.fingerprint();
         self.facts.push(SignatureFact { file: file.to_owned(), namespace: namespace.as_str(), fingerprint, principal: principal.clone() });
         Ok(principal)
+    }
+
+    fn entry(&self, seq: u64) -> Option<&super::verify::EntryFacts> {
+        usize::try_from(seq).ok().and_then(|i| self.entries.get(i))
+    }
+
+    /// Whether the run's first entry is among the first `size`.
+    fn opened_before(&self, size: u64) -> bool {
+        let of_run = |e: &&super::verify::EntryFacts| e.outline.run.as_deref() == Some(self.run.as_str());
+        self.entries.iter().find(of_run).is_some_and(|opened| opened.outline.seq < size)
     }
 
     fn worked(&mut self, principal: Option<String>, key: PublicKey) {
@@ -207,6 +238,8 @@ pub(super) fn standing(options: &Options, file: &str, key: &PublicKey, namespace
     if options.revoked.contains(key) {
         return Err(Fault::new(format!("KEY-REVOKED({file})"), format!("the key {} is on your list of revoked keys", key.fingerprint())));
     }
+    // A time that a time stamp proves for this one signature.
+    let at = options.times.get(file).map_or(at, String::as_str);
     match signers.standing(key, namespace, at) {
         Standing::Holds(signer) => Ok(Some(signer.principal.clone())),
         Standing::WrongRole(signer) => Err(Fault::new(

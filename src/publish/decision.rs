@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::Duration;
 
 use super::Result;
-use crate::chain::{Hash, Signed, Store, hash};
+use crate::chain::{EntryType, Hash, Signed, Store, hash};
 use crate::record::trust::{self, Carried};
 use crate::record::{DecisionRecord, Run};
 use crate::report::checklist::SignOffState;
 use crate::report::format;
 use crate::sign::decision::{Decision, Policy, Signoff, Workers, evaluate};
-use crate::sign::{AllowedSigners, sshsig};
+use crate::sign::signers::Standing;
+use crate::sign::{AllowedSigners, Namespace, PublicKey, sshsig, task_message};
 
 /// Weighs the run's decisions. `at` (`YYYY-MM-DDTHH:MM:SSZ`) is when keys must be valid.
 pub fn state(store: &Store, run: &Run, signers: &AllowedSigners, at: &str) -> Result<SignOffState> {
@@ -32,8 +33,17 @@ pub fn state(store: &Store, run: &Run, signers: &AllowedSigners, at: &str) -> Re
             Err(why) => by.push(format!("{line}: not counted, {why}")),
         }
     }
-    let policy = Policy { sign_offs: run.config.policy.sign_offs };
-    let decision = evaluate(run.cut, &signoffs, &workers(store, run, signers)?, &policy, at);
+    let signed = signed(store, run, signers, at)?;
+    let mut workers = workers(store, run, signers)?;
+    let rules = &run.config.policy;
+    for (_, principal, key) in signed.iter().filter(|(role, ..)| rules.apart_from.iter().any(|apart| apart == role)) {
+        workers.principals.insert(principal.clone());
+        workers.keys.insert(*key);
+    }
+    let count = |role: &str| signed.iter().filter(|(of, ..)| *of == role).map(|(_, principal, _)| principal).collect::<BTreeSet<_>>().len();
+    let missing = rules.required.iter().find(|(role, wanted)| count(role) < **wanted as usize).map(|(role, _)| role.clone());
+    let policy = Policy { sign_offs: rules.sign_offs, missing };
+    let decision = evaluate(run.cut, &signoffs, &workers, &policy, at);
     Ok(SignOffState {
         word: decision.to_string(),
         approved: decision == Decision::Approved,
@@ -105,13 +115,14 @@ fn counted(
     if published(store, run, statement.size)? != statement.subjects.iter().cloned().collect() {
         return Ok(Err("REPORT-MISMATCH".into()));
     }
+    let until = [statement.text("valid_until").map(str::to_owned), too_old(run, decision), aged(run, decision)];
     Ok(Ok(Signoff {
         seq: decision.seq,
         principal: statement.principal,
         key,
         go,
         size: statement.size,
-        valid_until: too_old(run, decision),
+        valid_until: until.into_iter().flatten().min(),
     }))
 }
 
@@ -134,6 +145,53 @@ fn too_old(run: &Run, decision: &DecisionRecord) -> Option<String> {
     let limit = format::moment(&last.ts)? + Duration::try_hours(hours)?;
     let expired = format::moment(&decision.ts)? > limit;
     expired.then(|| limit.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string())
+}
+
+/// Where the policy limits the decision's own age: when it ends.
+fn aged(run: &Run, decision: &DecisionRecord) -> Option<String> {
+    let hours = i64::try_from(run.config.policy.decision_max_age_hours).ok().filter(|h| *h > 0)?;
+    let limit = format::moment(&decision.ts)?.checked_add_signed(Duration::try_hours(hours)?)?;
+    Some(limit.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string())
+}
+
+/// Good signatures for the run by keys that hold their role: role, principal, key. As `ledger verify` counts them.
+fn signed(store: &Store, run: &Run, signers: &AllowedSigners, at: &str) -> Result<Vec<(String, String, PublicKey)>> {
+    let mut found = Vec::new();
+    let of_run: BTreeSet<u64> = run.entries.iter().map(|e| e.seq).collect();
+    for row in store.signatures(run.end)? {
+        let (namespace, message, ours, place) = match row.over {
+            Signed::Task(seq) => {
+                let leaf = store.entry(seq)?.leaf;
+                (Namespace::Task, task_message(store.ledger_id(), seq, &leaf), of_run.contains(&seq), seq)
+            }
+            Signed::Checkpoint(size) => (Namespace::Checkpoint, store.checkpoint_text(size)?, size > run.opened_seq, size),
+        };
+        let Some(key) = ours.then(|| sshsig::verify(&row.bytes, namespace, message.as_bytes()).ok()).flatten() else { continue };
+        if let Standing::Holds(signer) = signers.standing(&key, namespace, at)
+            && trust::revoked_before(store, signers, &key, place)?.is_none()
+        {
+            found.push((role(namespace), signer.principal.clone(), key));
+        }
+    }
+    for entry in &run.entries {
+        let Some(kind) = EntryType::from_name(&entry.kind).and_then(EntryType::statement_kind) else { continue };
+        if let Some((principal, key)) = weighed(store, run, kind, entry.seq, at, signers)? {
+            found.push((kind.to_owned(), principal, key));
+        }
+    }
+    Ok(found)
+}
+
+fn role(namespace: Namespace) -> String {
+    namespace.as_str().trim_end_matches("@ledger").to_owned()
+}
+
+fn weighed(store: &Store, run: &Run, kind: &str, seq: u64, at: &str, signers: &AllowedSigners) -> Result<Option<(String, PublicKey)>> {
+    let there = |name: &str| run.parts.iter().any(|p| p.seq == seq && p.name == name && !p.redacted);
+    let part = |name: &str| if there(name) { store.part(seq, name) } else { Ok(None) };
+    let (Some(statement), Some(signature)) = (part("statement.json")?, part("statement.sig")?) else { return Ok(None) };
+    let carried = Carried { seq, kind, run: run.id.as_str(), statement: &statement, signature: &signature };
+    Ok(trust::weigh(store, &carried, signers, at)?.ok().map(|(statement, key)| (statement.principal, key)))
 }
 
 /// Who took part in the work: actors of the run and its tasks, and whoever signed results or checkpoints.

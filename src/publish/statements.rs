@@ -130,6 +130,18 @@ pub fn waive(store: &mut Store, run: &Run, finding: &Accepted<'_>, by: &By<'_>, 
 
 /// Publishes the run's report and records a signed go or no-go over its checkpoint and every file. A go needs a verdict to match.
 pub fn sign_off(store: &mut Store, id: &RunId, go: bool, by: &By<'_>, reason: &str) -> Result<(Entry, Rendered)> {
+    sign_off_until(store, id, go, None, by, reason)
+}
+
+/// The same with an end: after it (`YYYY-MM-DDTHH:MM:SSZ`) a go is EXPIRED.
+pub fn sign_off_until(
+    store: &mut Store,
+    id: &RunId,
+    go: bool,
+    until: Option<&str>,
+    by: &By<'_>,
+    reason: &str,
+) -> Result<(Entry, Rendered)> {
     let judgement = render(store, id)?.report.judgement;
     if go && matches!(judgement.verdict, Verdict::NoGo | Verdict::Undecided) {
         return Err(PublishError::NotGo {
@@ -144,6 +156,9 @@ pub fn sign_off(store: &mut Store, id: &RunId, go: bool, by: &By<'_>, reason: &s
     let decision = if go { "go" } else { "no-go" };
     let checkpoint = store.checkpoint(rendered.size)?;
     let mut statement = Statement::over("signoff", &checkpoint, Some(id.as_str()), by.principal, reason).with("decision", decision);
+    if let Some(until) = until {
+        statement = statement.with("valid_until", until);
+    }
     statement.subjects = rendered.files.iter().map(|(name, bytes)| (format!("report/{name}"), hash::sha256(bytes))).collect();
     let mut draft = signed(EntryType::Decision, Namespace::Signoff, &statement, by)?;
     draft.run = Some(id.to_string());

@@ -3,7 +3,7 @@
 //! `record::read` asks it with the run's own copy of allowed_signers, so that the verdict is a function of the entries; the decision
 //! asks it again with the reader's own file.
 
-use crate::chain::{Result, Store, hash};
+use crate::chain::{EntryType, Result, Store, hash};
 use crate::sign::signers::Standing;
 use crate::sign::{AllowedSigners, Namespace, PublicKey, Statement, sshsig};
 
@@ -32,6 +32,9 @@ pub fn weigh(store: &Store, carried: &Carried<'_>, signers: &AllowedSigners, at:
     if statement.ledger_id != store.ledger_id() || statement.run.as_deref() != Some(carried.run) {
         return Ok(Err("WRONG-LEDGER".into()));
     }
+    if let Some(seq) = revoked_before(store, signers, &key, carried.seq)? {
+        return Ok(Err(format!("KEY-REVOKED by entry {seq}")));
+    }
     // Signed before its entry was appended, so over at most the entries before it.
     if statement.size == 0 || statement.size > carried.seq {
         return Ok(Err("it is over a checkpoint that did not exist".into()));
@@ -40,6 +43,25 @@ pub fn weigh(store: &Store, carried: &Carried<'_>, signers: &AllowedSigners, at:
         return Ok(Err("it is over another checkpoint".into()));
     }
     Ok(Ok((statement, key)))
+}
+
+/// The first entry before `seq` that took the key away: a `key.revoked` that somebody signed whom the file gives `keys@ledger` at that
+/// entry's time. It only takes away, and only from what came after it.
+pub fn revoked_before(store: &Store, signers: &AllowedSigners, key: &PublicKey, seq: u64) -> Result<Option<u64>> {
+    for entry in store.of_kind(EntryType::KeyRevoked, seq)? {
+        let (Some(statement), Some(signature)) = (store.part_of(&entry, "statement.json")?, store.part_of(&entry, "statement.sig")?) else {
+            continue;
+        };
+        let carried = Carried { seq: entry.seq, kind: "keys", run: "", statement: &statement, signature: &signature };
+        if let Ok((statement, _)) = signed(&carried, signers, &entry.header.ts)
+            && statement.ledger_id == store.ledger_id()
+            && statement.text("change") == Some("revoked")
+            && statement.text("key").and_then(PublicKey::from_line).as_ref() == Some(key)
+        {
+            return Ok(Some(entry.seq));
+        }
+    }
+    Ok(None)
 }
 
 fn signed(carried: &Carried<'_>, signers: &AllowedSigners, at: &str) -> Weighed {

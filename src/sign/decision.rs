@@ -59,13 +59,15 @@ pub struct Workers {
 /// What the policy adds to what always holds (one trusted sign-off, separation of duties).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
+    /// A role under which too few have signed, if there is one: then nothing is approved.
+    pub missing: Option<String>,
     /// Distinct principals that must sign a go; at least 1 whatever is given.
     pub sign_offs: u32,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { sign_offs: 1 }
+        Self { sign_offs: 1, missing: None }
     }
 }
 
@@ -92,7 +94,10 @@ pub fn evaluate(n: u64, signoffs: &[Signoff], workers: &Workers, policy: &Policy
     let principals: BTreeSet<&str> = counted.iter().map(|s| s.principal.as_str()).collect();
     let keys: BTreeSet<&PublicKey> = counted.iter().map(|s| &s.key).collect();
     if principals.len().min(keys.len()) >= policy.sign_offs.max(1) as usize {
-        return Decision::Approved;
+        return match &policy.missing {
+            None => Decision::Approved,
+            Some(role) => Decision::Missing(role.clone()),
+        };
     }
     if let Some(reason) = over_n().find_map(violation) {
         return Decision::SodViolation(reason);

@@ -41,6 +41,11 @@ impl PublicKey {
         (STANDARD.encode(&blob) == text).then(|| Self::from_blob(&blob)).flatten()
     }
 
+    /// Reads `ssh-ed25519 BASE64[ comment]`, the line of a `.pub` file.
+    pub fn from_line(line: &str) -> Option<Self> {
+        Self::from_base64(line.strip_prefix(ALGORITHM)?.strip_prefix(' ')?.split(' ').next()?)
+    }
+
     /// The wire form in base64, as in a `.pub` file.
     pub fn to_base64(&self) -> String {
         STANDARD.encode(self.blob())

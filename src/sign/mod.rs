@@ -81,6 +81,8 @@ pub enum SignError {
     Mismatch,
     #[error("allowed_signers line {line}: {why}")]
     Signers { line: usize, why: &'static str },
+    #[error("list of revoked keys, line {line}: {why}")]
+    Revoked { line: usize, why: &'static str },
     #[error("not a statement: {0}")]
     Statement(String),
 }

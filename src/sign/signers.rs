@@ -84,6 +84,20 @@ impl AllowedSigners {
     }
 }
 
+/// Reads a list of revoked keys: `ssh-ed25519 BASE64[ comment]` a line, as `ssh-keygen -Y verify -r` reads it.
+pub fn parse_revoked(bytes: &[u8]) -> Result<Vec<PublicKey>, SignError> {
+    let fail = |line, why| SignError::Revoked { line, why };
+    if bytes.starts_with(b"SSHKRL\n\0") {
+        return Err(fail(1, "a binary key revocation list; give the list of public keys that it was made from"));
+    }
+    if bytes.len() > LONGEST {
+        return Err(fail(1, "too long"));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| fail(1, "not UTF-8"))?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|(n, line)| PublicKey::from_line(line).ok_or(fail(n + 1, "not a line `ssh-ed25519 BASE64`"))).collect()
+}
+
 impl Signer {
     /// The line of the one form, without newline.
     pub fn line(&self) -> String {

@@ -92,6 +92,11 @@ impl World {
         Self::with_plan(PLAN)
     }
 
+    /// The same with something more in ledger.toml.
+    pub fn with_policy(policy: &str) -> Self {
+        Self::with_plan(&format!("{PLAN}{policy}"))
+    }
+
     fn with_plan(plan: &str) -> Self {
         let world = Self { dir: tempfile::tempdir().unwrap(), plan: plan.to_owned() };
         world.write("ledger.toml", plan);

@@ -65,6 +65,8 @@ fn question(path: &Path, options: &Options) -> Value {
         "expect_size": options.expect_head.and_then(|(size, _)| size),
         "expect_root": options.expect_head.and_then(|(_, root)| root).map(|root| root.to_hex()),
         "against": options.against.as_ref().map(|(id, leaves)| json!([id.to_hex(), leaves.iter().map(|leaf| leaf.to_hex()).collect::<Vec<_>>()])),
+        "times": options.times,
+        "policy": options.policy.as_ref().map(hex::encode),
         "at": options.at,
         "run": options.run,
     })

@@ -20,6 +20,7 @@ def options(asked):
         expect=None if expect is None else (bytes.fromhex(expect[0]), expect[1]),
         expect_size=asked.get("expect_size"),
         expect_root=None if asked.get("expect_root") is None else bytes.fromhex(asked["expect_root"]),
+        times=asked.get("times"), policy=None if asked.get("policy") is None else bytes.fromhex(asked["policy"]),
         against=None if asked.get("against") is None else (bytes.fromhex(asked["against"][0]), [bytes.fromhex(leaf) for leaf in asked["against"][1]]),
         at=asked.get("at"), run=asked.get("run"))
 

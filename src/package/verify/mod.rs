@@ -35,6 +35,10 @@ pub struct Options {
     pub revoked: Vec<PublicKey>,
     /// When keys and decisions are judged, `YYYY-MM-DDTHH:MM:SS…Z`; default now.
     pub at: Option<String>,
+    /// When single signatures were made, where a time stamp proves it: file in the package, `YYYY-MM-DDTHH:MM:SS…Z`.
+    pub times: BTreeMap<String, String>,
+    /// The `ledger.toml` that the run must have been opened with, byte for byte.
+    pub policy: Option<Vec<u8>>,
     /// Heads that somebody else held.
     pub anchors: Vec<Checkpoint>,
     /// The ledger, and the run, that this must be.
@@ -149,6 +153,10 @@ pub(super) struct Verifier<'a, 'o> {
     pub placed: Vec<Placed>,
     pub facts: Vec<SignatureFact>,
     pub signoffs: Vec<Signoff>,
+    /// Good signatures for this run: role, principal, key.
+    pub signed: Vec<(crate::sign::Namespace, Option<String>, PublicKey)>,
+    /// Keys that an entry took away, and the first entry that did.
+    pub revoked: BTreeMap<PublicKey, u64>,
     pub workers: Workers,
     lists: Lists,
     absent: Vec<(String, &'static str)>,
@@ -290,6 +298,8 @@ fn finish(opened: Result<(Held<'_>, Option<Sidecar>), Fault>, what: &'static str
         placed: Vec::new(),
         facts: Vec::new(),
         signoffs: Vec::new(),
+        signed: Vec::new(),
+        revoked: BTreeMap::new(),
         workers: Workers::default(),
         lists: Lists::default(),
         absent: Vec::new(),

@@ -48,6 +48,7 @@ impl Verifier<'_, '_> {
                 return fault(format!("REPORT-MISMATCH({})", entry.outline.seq), "a report was published over another history");
             }
         }
+        self.compare_policy()?;
         self.compare_signers()?;
         Ok(format!("{held} payloads as their entries commit to{}", if self.absent.is_empty() { "" } else { ", others lawfully absent" }))
     }
@@ -100,6 +101,19 @@ impl Verifier<'_, '_> {
             return fault(format!("MISSING({missing})"), format!("the package has no {missing}"));
         }
         Ok(())
+    }
+
+    /// The policy that decides is the one that the run was opened with: it must be the verifier's, where the verifier brings one.
+    fn compare_policy(&self) -> Result<(), Problem> {
+        let Some(wanted) = &self.options.policy else { return Ok(()) };
+        let held = match self.policy_part() {
+            Some(placed) => self.held.part_bytes(placed)?,
+            None => None,
+        };
+        match held.as_ref() == Some(wanted) {
+            true => Ok(()),
+            false => fault("POLICY-MISMATCH", format!("run {} was opened with another ledger.toml than yours", self.run)),
+        }
     }
 
     /// Whether the run was opened with other signers than the verifier trusts: to be known, not a fault.
