@@ -108,7 +108,8 @@ fn the_presets_say_what_they_are_for() {
     let supabase = parse(&Preset::Supabase.text()).expect("sound");
     assert_eq!(supabase.tenancy.roles, ["anon", "authenticated"]);
     assert_eq!(supabase.tenancy.trusted_roles, ["service_role"]);
-    assert_eq!(supabase.tenancy.identity.map(|i| i.setting).as_deref(), Some("request.jwt.claims"));
+    assert_eq!(supabase.tenancy.identity, None, "found in the policies");
+    assert!(!supabase.tenancy.force && supabase.tenancy.left_out.contains(&"auth".to_owned()));
     assert!(supabase.backup.exclude_schemas.iter().any(|s| s == "storage"));
 
     let contracts = parse(&Preset::Contracts.text()).expect("sound");

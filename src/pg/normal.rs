@@ -34,7 +34,7 @@ fn next_cast(text: &str) -> Option<Cast<'_>> {
     while let Some(start) = outside_quotes(&text[from..], OPENING).map(|at| at + from) {
         let inside = start + OPENING.len();
         from = inside;
-        let Some(closing) = closing_bracket(&text[inside..]).map(|at| at + inside) else { return None };
+        let closing = closing_bracket(&text[inside..])? + inside;
         let Some(after) = text[closing..].strip_prefix("])::") else { continue };
         let type_at = text.len() - after.len();
         // A type's name: words, a schema, quotes, a modifier.

@@ -211,7 +211,7 @@ async fn as_migrated(cx: &Context<'_>, report: &mut StepReport) -> Result<(), St
 
 /// `duplicates` and `value-domains`.
 async fn declared(cx: &Context<'_>, report: &mut StepReport, timeout_ms: u64) -> Result<(), StepError> {
-    let uniques =
+    let uniques: Vec<(String, Question)> =
         cx.config.integrity.uniques.iter().map(|unique| (declared::unique_subject(unique), declared::duplicates(unique))).collect();
     let values = cx
         .config
@@ -220,7 +220,7 @@ async fn declared(cx: &Context<'_>, report: &mut StepReport, timeout_ms: u64) ->
         .iter()
         .map(|values| (format!("{}.{}", values.table, values.column), declared::other_values(values)))
         .collect();
-    let asked: [(&str, &str, Vec<(String, Question)>, &str, (&str, &str)); 2] = [
+    let asked = [
         ("duplicates", "[[integrity.unique]]", uniques, "0 duplicates", ("duplicate", "duplicates")),
         ("value-domains", "[[integrity.values]]", values, "0 other values", ("row with another value", "rows with another value")),
     ];

@@ -264,7 +264,7 @@ struct Controls {
 
 impl Controls {
     fn add(&mut self, role: &str, oid: i64, control: &[Control; 4]) {
-        if control.iter().any(|control| *control == Control::Admitted) {
+        if control.contains(&Control::Admitted) {
             self.understood.insert(oid);
         }
         match self.best.entry((role.to_owned(), oid)) {

@@ -300,7 +300,7 @@ async fn opened_by_migration(cx: &Context<'_>, after: &Isolation) -> Option<Evid
     cx.progress.say("scratch copy from before the migrations");
     let db = match cx.scratch.copy_of(&cx.project.path(Path::new(&backup.file)), "row-security-before").await {
         Ok((db, _)) => db,
-        Err(error) => return Some(asked.unanswered(check, BEFORE, Value::Null, &error.to_string())),
+        Err(error) => return Some(asked.unanswered(check, BEFORE, Value::Null, error.to_string())),
     };
     let before = isolate(db.target(), &cx.config.tenancy, &|text| cx.progress.say(&format!("before: {text}"))).await;
     if let Err(error) = cx.scratch.drop_db(db).await {
@@ -308,7 +308,7 @@ async fn opened_by_migration(cx: &Context<'_>, after: &Isolation) -> Option<Evid
     }
     Some(match before {
         Ok(before) => asked.answered(check, BEFORE, Value::Null, opened::compare(&before, after)),
-        Err(error) => asked.unanswered(check, BEFORE, Value::Null, &format!("the probe could not go on: {error}")),
+        Err(error) => asked.unanswered(check, BEFORE, Value::Null, format!("the probe could not go on: {error}")),
     })
 }
 

@@ -430,7 +430,9 @@ pub fn alternatives(column: &Column, check: &str, seed: u64) -> Vec<Option<Strin
                 values.extend(around.map(|n| Some(if whole { (n as i64).to_string() } else { n.to_string() })));
             }
             values.extend(some(&["0", "1", "2", "10", "100", "1000", "-1"]));
-            values.extend((!whole).then(|| some(&["0.5"])).unwrap_or_default());
+            if !whole {
+                values.extend(some(&["0.5"]));
+            }
         }
         (_, "B") => values.extend(some(&["true", "false"])),
         ("bytea", _) => {
