@@ -192,7 +192,8 @@ fn show_evidence(ui: &Ui, evidence: &Evidence, rows: usize) {
     };
     ui.answer(format!("{}  {}  ({}, severity {})", ui.out(&evidence.outcome.word().to_uppercase(), tone), evidence.check, evidence.title, evidence.severity.word()));
     if let Some(why) = evidence.outcome.why() {
-        ui.answer(format!("  not established: {}", inert(why)));
+        let what = if evidence.outcome.word() == "not-applicable" { "not applicable" } else { "not established" };
+        ui.answer(format!("  {what}: {}", inert(why)));
     }
     ui.answer(format!("  asked of {} at {}, {} subjects", evidence.asked_of, evidence.started, evidence.rows.len()));
     // Bad subjects first: they are why somebody looks.

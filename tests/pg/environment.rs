@@ -1,7 +1,8 @@
 use std::os::unix::fs::PermissionsExt;
 
 use migration_ledger::config::Backup;
-use migration_ledger::domain::Product;
+use migration_ledger::domain::plan::StepKind;
+use migration_ledger::domain::{Product, TaskId};
 use migration_ledger::pg::dump::Tools;
 use migration_ledger::pg::{ScratchPool, Target};
 use migration_ledger::steps::environment::probes;
@@ -27,6 +28,10 @@ pub fn world(more: &str) -> World {
     let backup = backup_config();
     world.config.backup.pg_restore = Some(cluster().bin().join("pg_restore"));
     world.config.backup.pg_dump = backup.pg_dump;
+    // A plan that migrates: what only somebody who migrates needs is asked.
+    let mut execution = world.config.plan.tasks[0].clone();
+    (execution.id, execution.uses) = (TaskId::new("EXECUTE"), StepKind::Execute);
+    world.config.plan.tasks.push(execution);
     world
 }
 

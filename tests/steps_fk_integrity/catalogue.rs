@@ -5,8 +5,9 @@ use futures_util::future::join_all;
 use migration_ledger::domain::plan::StepKind;
 use migration_ledger::domain::product::{EnvironmentProduct, ExecuteProduct};
 use migration_ledger::domain::{Product, TaskId};
-use migration_ledger::pg::ScratchPool;
 use migration_ledger::pg::dump::Tools;
+use migration_ledger::pg::{Access, ScratchPool};
+use migration_ledger::steps::foreign_keys::{cascade, inventory};
 
 use crate::support::{TestDb, backup_config};
 use crate::world::{World, here, migrated_contracts};
@@ -160,6 +161,29 @@ async fn found(world: &World, scratch: &ScratchPool, Fault(name, plant, expected
 fn every_planted_fault_of_keys_is_found_by_name_and_nothing_else_is() {
     here(play(StepKind::ForeignKeys, KEYS, |_, _| {}));
     assert!(KEYS.len() > 12);
+}
+
+/// A catalog that lost the trigger of an action: the key says CASCADE, and a deletion leaves the children behind.
+#[test]
+fn a_deletion_that_leaves_its_children_behind_is_found() {
+    const TRIGGER: &str = "SELECT t.oid FROM pg_trigger t JOIN pg_constraint k ON k.oid = t.tgconstraint
+        WHERE k.conname = 'extractions_document_id_fkey' AND t.tgfoid = '\"RI_FKey_cascade_del\"'::regproc";
+    here(async {
+        let db = migrated_contracts().await;
+        let tried = async || {
+            let target = db.target("postgres").await;
+            let keys = inventory::read(&target.session(Access::ReadOnly).await.unwrap(), &[]).await.unwrap();
+            let rows = cascade::try_all(&target, &keys, |_| ()).await.unwrap();
+            assert_eq!(rows.len(), keys.len());
+            rows.into_iter().filter(|row| row.ok != Some(true)).map(|row| (row.subject, row.ok)).collect::<Vec<_>>()
+        };
+        assert_eq!(tried().await, []);
+        let planted = format!(
+            "DELETE FROM pg_depend WHERE classid = 'pg_trigger'::regclass AND objid IN ({TRIGGER}); DELETE FROM pg_trigger WHERE oid IN ({TRIGGER})"
+        );
+        db.admin().await.batch(&planted).await.unwrap();
+        assert_eq!(tried().await, [("public.extractions(document_id) -> public.documents(id)".to_owned(), Some(false))]);
+    });
 }
 
 #[test]

@@ -59,7 +59,10 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     };
     let backup = backed.as_ref().map(|backed| backed.facts.clone());
     report.headline = match &backed {
-        Some(backed) if backed.holds => format!("backup {} restored and compared", human_bytes(backed.facts.bytes)),
+        Some(backed) if backed.holds => {
+            let whole = if cx.config.backup.exclude_schemas.is_empty() { "" } else { ", but for the schemas left out" };
+            format!("backup {} restored and compared{whole}", human_bytes(backed.facts.bytes))
+        }
         Some(backed) if backed.facts.restore_us.is_some() => "the restored backup is not known to equal the source".to_owned(),
         Some(_) => "the backup was not restored".to_owned(),
         None => "no backup was made".to_owned(),
