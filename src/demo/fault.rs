@@ -205,7 +205,7 @@ pub const FAULTS: &[Fault] = &[
             Edit { file: AUDIT, from: "CREATE TRIGGER alerts_audit", to: "CREATE OR REPLACE TRIGGER alerts_audit" },
         ]),
         found: found("CE-27", "gate-5", "rollback-restores-catalog", "record_change"),
-        follows: &[],
+        follows: &["CE-21"],
         rows: FEW,
     },
     Fault {
@@ -241,7 +241,7 @@ pub const FAULTS: &[Fault] = &[
                   WHERE id = (SELECT id FROM public.extractions ORDER BY id LIMIT 1);",
         },
         found: found("CE-24", "gate-3", "fk-orphans", "extractions(document_id)"),
-        follows: &[],
+        follows: &["CE-25"],
         rows: FEW,
     },
     Fault {

@@ -31,7 +31,10 @@ pub fn world(more: &str) -> World {
     // A plan that migrates: what only somebody who migrates needs is asked.
     let mut execution = world.config.plan.tasks[0].clone();
     (execution.id, execution.uses) = (TaskId::new("EXECUTE"), StepKind::Execute);
-    world.config.plan.tasks.push(execution);
+    world.config.plan.tasks.insert(0, execution);
+    let migrations = world.project.root.join("migrations");
+    std::fs::create_dir_all(&migrations).unwrap();
+    std::fs::write(migrations.join("002_more.sql"), "SELECT 1;\n").unwrap();
     world
 }
 

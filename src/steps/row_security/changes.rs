@@ -3,10 +3,10 @@
 use super::context::identity_sql;
 use super::matrix::{BLIND_BYTES, Matrix};
 use super::model::Scope;
-use super::probe::{Attempt, Control, Probe, REPLICA, away, names, quiet, refused, shown_insert};
+use super::probe::{Attempt, Control, Probe, names, quiet, refused, shown_insert};
 use super::seed::{Rights, Seeded, identifier, scope_condition};
 use super::value::{World, literal};
-use super::world::insert_sql;
+use super::world::{REPLICA, insert_sql};
 use crate::domain::product::CellVerdict;
 use crate::pg::PgError;
 
@@ -138,8 +138,10 @@ impl Probe<'_> {
         if matches!(&attempt, Err(error) if error.is("23503")) {
             attempt = self.attempt("", &self.move_sql(ready, &references), &truth).await?;
         }
-        if matches!(&attempt, Err(error) if error.is("23505")) && self.worlds.replica {
-            attempt = self.attempt(&away(name, &ready.at_b), &self.move_sql(ready, columns), &truth).await?;
+        if matches!(&attempt, Err(error) if error.is("23505"))
+            && let Some(away) = self.worlds.away(self.shape, ready.table, &ready.at_b)
+        {
+            attempt = self.attempt(&away, &self.move_sql(ready, columns), &truth).await?;
             expected = ready.with_b.max(1);
         }
         let became = |attempt: &Attempt, expected: u64| matches!(attempt, Ok(numbers) if numbers.last().is_some_and(|n| *n >= expected));

@@ -115,7 +115,14 @@ impl Probe<'_> {
             return Ok(());
         }
         let Some((preparation, row)) = self.insertable(ready, World::B, ready.b, &ready.at_b) else {
-            self.cell(ready, COMMAND, CellVerdict::Undecided, "no second row of B can be made without replica mode", None, matrix);
+            self.cell(
+                ready,
+                COMMAND,
+                CellVerdict::Undecided,
+                "no second row of B can be made: neither replica mode nor the owner's rights are to be had",
+                None,
+                matrix,
+            );
             return Ok(());
         };
         let stamped = scope_condition(ready.table, ready.scope, &row).map_or_else(String::new, |scope| format!(" AND {scope}"));

@@ -8,7 +8,7 @@ use super::model::{Model, Scope};
 use super::seed::{Rights, Seeded, identifier};
 use super::shape::{Shape, Table};
 use super::value::{World, literal};
-use super::world::{Row, Worlds, compose, condition, insert_sql};
+use super::world::{REPLICA, Row, Worlds, compose, condition, insert_sql};
 use crate::domain::product::CellVerdict;
 use crate::pg::{PgError, Session};
 
@@ -143,10 +143,9 @@ impl Probe<'_> {
         }
         // A tenant under another key is another tenant: the row itself, taken away first.
         renewed &= *ready.scope != Scope::Anchor;
-        match (renewed, self.worlds.replica) {
-            (true, _) => Some((String::new(), row)),
-            (false, true) => Some((away(&ready.table.sql, at), like.clone())),
-            (false, false) => None,
+        match renewed {
+            true => Some((String::new(), row)),
+            false => self.worlds.away(self.shape, ready.table, at).map(|preparation| (preparation, like.clone())),
         }
     }
 
@@ -181,13 +180,6 @@ impl Probe<'_> {
 fn of_a_trigger(state: &str) -> bool {
     ["P0", "23", "55000", "09", "27", "38", "39", "2F", "HV", "0A"].iter().any(|class| state.starts_with(class))
         || ["42703", "42P01", "42883", "22004", "22000", "22023"].contains(&state)
-}
-
-pub(super) const REPLICA: &str = "SET LOCAL session_replication_role = replica";
-
-/// Takes a row away for the length of a cell, past triggers and foreign keys.
-pub(super) fn away(table: &str, at: &str) -> String {
-    format!("{REPLICA}; DELETE FROM {table} WHERE {at}; SET LOCAL session_replication_role = origin")
 }
 
 /// An INSERT as it was tried, its values replaced by a word.

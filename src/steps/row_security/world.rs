@@ -7,12 +7,13 @@
 //!    in passes, parents first by trial.
 //! 4. What was written is counted: a table without its two rows is not seeded, and says why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_postgres::SimpleQueryMessage;
 
 use super::mend;
 use super::model::{Model, Scope};
+use super::seed::identifier;
 use super::shape::{Shape, Table};
 use super::value::{self, World, literal};
 use crate::pg::{PgError, Session};
@@ -28,9 +29,36 @@ pub struct Worlds {
     pub unseeded: BTreeMap<i64, String>,
     /// Whether triggers and foreign keys were off while building (and may be switched off for a probe's preparation).
     pub replica: bool,
+    /// Without replica mode: tables whose rows can be taken away all the same, by whoever owns them and what refers to them.
+    removable: BTreeSet<i64>,
 }
 
 impl Worlds {
+    /// The statements that take a row away for the length of a cell, past triggers and foreign keys; `None`: the session may not.
+    pub fn away(&self, shape: &Shape, table: &Table, at: &str) -> Option<String> {
+        match self.replica {
+            true => Some(format!("{REPLICA}; DELETE FROM {} WHERE {at}; SET LOCAL session_replication_role = origin", table.sql)),
+            false => self.removable.contains(&table.oid).then(|| past_keys(shape, table, at)),
+        }
+    }
+
+    /// Tries for every table with rows whether they can be taken away; nothing of it stays.
+    async fn find_removable(&mut self, session: &Session, shape: &Shape) -> Result<(), PgError> {
+        let tables: BTreeSet<i64> = self.rows.keys().map(|(oid, _)| *oid).collect();
+        for table in tables.iter().filter_map(|oid| shape.table(*oid)) {
+            let Some(at) = self.locate(table, World::B) else { continue };
+            session.batch("BEGIN").await?;
+            let tried = session.batch(&past_keys(shape, table, &at)).await;
+            session.batch("ROLLBACK").await?;
+            match tried {
+                Ok(()) => drop(self.removable.insert(table.oid)),
+                Err(error) if error.disconnected => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The row of a world in a table.
     pub fn row(&self, table: i64, world: World) -> Option<&Row> {
         self.rows.get(&(table, world))
@@ -101,6 +129,9 @@ impl Worlds {
             session.batch("SET session_replication_role = origin").await?;
         }
         worlds.count(session, shape).await?;
+        if !worlds.replica {
+            worlds.find_removable(session, shape).await?;
+        }
         Ok(worlds)
     }
 
@@ -145,6 +176,22 @@ impl Worlds {
     pub fn locate(&self, table: &Table, world: World) -> Option<String> {
         self.rows.get(&(table.oid, world)).map(|row| condition(table, row))
     }
+}
+
+/// Until the end of the (sub)transaction neither triggers nor foreign keys fire.
+pub const REPLICA: &str = "SET LOCAL session_replication_role = replica";
+
+/// Takes a row away as the owner of the table and of those that refer to it: the keys go first, until the cell is rolled back.
+fn past_keys(shape: &Shape, table: &Table, at: &str) -> String {
+    let keys = shape.keys.iter().filter(|key| key.parent == table.oid).filter_map(|key| Some((shape.table(key.child)?, &key.name)));
+    let mut sql: String =
+        keys.map(|(child, name)| format!("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}; ", child.sql, identifier(name))).collect();
+    let delete = format!("DELETE FROM {} WHERE {at}", table.sql);
+    sql.push_str(&match table.triggers {
+        true => format!("ALTER TABLE {0} DISABLE TRIGGER USER; {delete}; ALTER TABLE {0} ENABLE TRIGGER USER", table.sql),
+        false => delete,
+    });
+    sql
 }
 
 /// Switches off the triggers of tables that are the role's own, where replica mode is not to be had; which ones.
