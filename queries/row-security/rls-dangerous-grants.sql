@@ -5,6 +5,9 @@
 -- min-subjects: 1
 -- why: TRUNCATE ignores policies; REFERENCES tells whether a foreign key value exists; TRIGGER runs code as whoever writes
 -- fix: REVOKE TRUNCATE, REFERENCES, TRIGGER ON … FROM the role and PUBLIC
+
+-- A role that is reached through PostgREST alone (a member's name is authenticator) cannot use them: its API sends none of the three.
+-- Supabase grants them to such roles by default.
 WITH held AS (
     SELECT t.name, r.rolname, p.privilege
     FROM pg_catalog.jsonb_array_elements_text($1::pg_catalog.jsonb -> 'tables') AS t(name)
@@ -13,6 +16,8 @@ WITH held AS (
     LEFT JOIN pg_catalog.pg_roles r
            ON r.rolname IN (SELECT pg_catalog.jsonb_array_elements_text($1::pg_catalog.jsonb -> 'roles'))
           AND pg_catalog.has_table_privilege(r.oid, c.oid, p.privilege)
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles a ON a.oid = m.member
+                          WHERE m.roleid = r.oid AND a.rolname = 'authenticator')
 )
 SELECT name AS subject,
        pg_catalog.count(rolname) = 0 AS ok,

@@ -6,6 +6,8 @@
 -- when-none: not-applicable
 -- why: permissive policies are ORed, so one that is always true opens the table whatever the others say
 -- fix: compare the row's tenant with the session's, or put a RESTRICTIVE policy beside it
+
+-- A table whose rows belong to no tenant ([] in "scopes": countries, plans, …) may be read by everybody; written it may not.
 WITH policy AS (
     SELECT p.*, t.name,
            pg_catalog.regexp_replace(pg_catalog.lower(COALESCE(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '')), '[\s()]', '', 'g') AS qual
@@ -13,7 +15,9 @@ WITH policy AS (
     JOIN pg_catalog.pg_policy p ON p.polrelid = pg_catalog.to_regclass(t.name)
 ), judged AS (
     SELECT policy.*,
-           polpermissive AND (qual ~ '^(true|not?false|1=1|0=0)$' OR qual ~ '^([a-z_][a-z0-9_.]*)=\1$' OR qual ~ '(^|or)true(or|$)') AS always,
+           polpermissive
+             AND NOT (polcmd = 'r' AND COALESCE($1::pg_catalog.jsonb -> 'scopes' -> name = '[]', false))
+             AND (qual ~ '^(true|not?false|1=1|0=0)$' OR qual ~ '^([a-z_][a-z0-9_.]*)=\1$' OR qual ~ '(^|or)true(or|$)') AS always,
            -- A restrictive policy that is not true itself, for the same command and everybody concerned, narrows it again.
            EXISTS (SELECT FROM policy narrow
                    WHERE narrow.polrelid = policy.polrelid AND NOT narrow.polpermissive AND narrow.qual NOT IN ('', 'true')

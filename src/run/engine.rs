@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::domain::plan::{Plan, Priority, StepKind, Task};
 use crate::domain::product::NotedSuite;
 use crate::domain::verdict::{Judgement, task_outcome};
-use crate::domain::{CheckOutcome, Outcome, RunId, TaskId};
+use crate::domain::{CheckOutcome, Finding, Outcome, RunId, TaskId};
 use crate::pg::{ScratchPool, Target};
 use crate::record::{self, Run};
 use crate::redact::Redactor;
@@ -292,8 +292,10 @@ impl Engine<'_> {
 
     fn announce(&self, task: &Task, place: Place, outcome: &Outcome, report: &StepReport, seconds: f64, seq: u64) {
         let fail_at = self.config.plan.fail_at;
-        let findings =
+        let mut findings: Vec<Finding> =
             report.evidence.iter().flat_map(|evidence| evidence.findings()).filter(|finding| finding.severity >= fail_at).collect();
+        // Only the first few are shown: the worst ones.
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         let unknown = report
             .evidence
             .iter()
