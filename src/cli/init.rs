@@ -11,13 +11,14 @@ use super::globals::actor;
 use super::{CliError, Exit, Globals, MessageFormat};
 use crate::chain::Store;
 use crate::config::{self, Config};
+use crate::domain::plan;
 
 /// Write a commented ledger.toml and an empty ledger; a ledger.toml that is there is kept
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What is to be done: a staging migration (CE-P0-06), or the examination of a database as it stands
-    #[arg(long, value_enum, default_value_t = Plan::Migration)]
-    plan: Plan,
+    /// What is to be done: a staging migration (CE-P0-06), or the examination of a database as it stands [default: migration]
+    #[arg(long, value_enum)]
+    plan: Option<Plan>,
     /// Settings for a platform; without it for a PostgreSQL of your own
     #[arg(long, value_enum)]
     preset: Option<Preset>,
@@ -58,7 +59,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
             .hint("edit ledger.toml, or `ledger init --force` to replace it; the ledger itself is never replaced"));
     }
     let plan = match kept {
-        true => Config::load(&toml)?.0.plan.id,
+        true if args.plan.is_some() || args.preset.is_some() => {
+            return Err(CliError::new(Exit::Usage, format!("--plan and --preset choose what a new ledger.toml says, and {} is there", toml.display()))
+                .hint("leave them out to keep it, or add --force to replace it"));
+        }
+        true => Config::load(&toml)?.0.plan,
         false => write(args, &toml)?,
     };
     let evidence = root.join("evidence");
@@ -79,26 +84,27 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         return Ok(Exit::Good);
     }
     let how = if kept { "kept as it is" } else { "commented, to be edited" };
-    ui.answer(format!("      Config  {}, plan {plan}, {how}", toml.display()));
+    ui.answer(format!("      Config  {}, plan {}, {how}", toml.display(), plan.id));
     ui.answer(format!("      Ledger  {}, id {id}", db.display()));
-    let run = if args.plan == Plan::Migration { "ledger run --dry-run" } else { "ledger run" };
+    let migrates = plan.tasks.iter().any(|task| task.uses.writes_to_target());
+    let run = if migrates { "ledger run --dry-run" } else { "ledger run" };
     ui.answer(format!("        Next  put the URL into STAGING_DATABASE_URL · ledger plan · {run}"));
     Ok(Exit::Good)
 }
 
-/// Writes the ledger.toml that was asked for; the id of its plan.
-fn write(args: &Args, toml: &Path) -> Result<String, CliError> {
+/// Writes the ledger.toml that was asked for; its plan.
+fn write(args: &Args, toml: &Path) -> Result<plan::Plan, CliError> {
     let preset = match args.preset {
         None => config::Preset::Plain,
         Some(Preset::Supabase) => config::Preset::Supabase,
     };
-    let text = match args.plan {
+    let text = match args.plan.unwrap_or(Plan::Migration) {
         Plan::Migration => preset.text(),
         Plan::Examination => preset.examination(),
     };
     write_beside(toml, text.as_bytes(), args.force)
         .map_err(|error| CliError::setup(format!("cannot write {}", toml.display())).cause(error))?;
-    Ok(Config::load(toml)?.0.plan.id)
+    Ok(Config::load(toml)?.0.plan)
 }
 
 /// Writes a file whole or not at all; without `replace` an existing one is kept and named.

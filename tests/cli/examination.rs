@@ -73,11 +73,21 @@ fn row_security_alone_can_be_asked_about() {
         "[plan]\nid = \"RLS\"\ntitle = \"Row security\"\n[[plan.task]]\nid = \"RLS\"\nname = \"Row security\"\nuses = \"row-security\"\n\
          [environment.staging]\nurl-file = \"staging.url\"\n[tenancy]\nroles = [\"app_user\"]\n[checks]\nno-isolation-tests = \"none yet\"\n",
     );
-    // The team's ledger.toml is kept; only the ledger is made.
+    // The team's ledger.toml is kept; only the ledger is made. What it would have said otherwise is not asked of it.
+    for chosen in [["--plan", "examination"], ["--preset", "supabase"]] {
+        staged.ledger(&[&["init"][..], &chosen].concat()).assert_error(
+            2,
+            "choose what a new ledger.toml says",
+            "",
+            "leave them out to keep it",
+        );
+        assert!(!staged.project.path().join("evidence/ledger.db").exists());
+    }
     let before = std::fs::read(staged.project.path().join("ledger.toml")).expect("there");
     let made = staged.ledger(&["init"]);
     assert_eq!(made.code, 0, "{}", made.stderr);
     assert!(made.stdout.contains("plan RLS, kept as it is"), "{}", made.stdout);
+    assert!(made.stdout.ends_with("ledger plan · ledger run\n"), "nothing in it migrates: {}", made.stdout);
     assert_eq!(std::fs::read(staged.project.path().join("ledger.toml")).expect("there"), before);
     let again = staged.ledger(&["init"]);
     again.assert_error(3, "exist already", "", "ledger init --force");
