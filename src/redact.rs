@@ -8,9 +8,10 @@
 //!
 //! It errs on the side of taking too much. It is a net, not the first line: nothing of ours hands it a secret on purpose.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use regex_lite::{Captures, Regex};
+use regex::{Captures, Regex, RegexSet};
 
 /// What stands where a secret stood.
 pub const REDACTED: &str = "[redacted]";
@@ -71,25 +72,21 @@ impl Redactor {
         for secret in &self.known {
             text = without(&text, secret);
         }
-        for (pattern, replacement) in SHAPES.iter() {
-            if pattern.is_match(&text) {
-                text = pattern
-                    .replace_all(&text, |found: &Captures<'_>| {
-                        let mut kept = String::new();
-                        found.expand(replacement, &mut kept);
-                        kept
-                    })
-                    .into_owned();
+        // One pass over all shapes at once tells which are there: most texts hold none.
+        for shape in ANY_SHAPE.matches(&text) {
+            let (pattern, replacement) = &SHAPES[shape];
+            if let Cow::Owned(cleaned) = pattern.replace_all(&text, *replacement) {
+                text = cleaned;
             }
         }
-        if RANDOM.is_match(&text) {
-            let random = |found: &Captures<'_>| match (found.get(1), found.get(2)) {
-                (None, Some(word)) if looks_random(word.as_str()) => REDACTED.to_owned(),
-                _ => found.get(0).map(|whole| whole.as_str().to_owned()).unwrap_or_default(),
-            };
-            text = RANDOM.replace_all(&text, random).into_owned();
+        let random = |found: &Captures<'_>| match (found.get(1), found.get(2)) {
+            (None, Some(word)) if looks_random(word.as_str()) => REDACTED.to_owned(),
+            _ => found.get(0).map(|whole| whole.as_str().to_owned()).unwrap_or_default(),
+        };
+        match RANDOM.replace_all(&text, random) {
+            Cow::Owned(cleaned) => cleaned,
+            Cow::Borrowed(_) => text,
         }
-        text
     }
 
     /// A cleaner for output that comes line by line: it also knows when it is inside a private key.
@@ -241,6 +238,12 @@ static SHAPES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     .into_iter()
     .map(|(pattern, replacement)| (regex(pattern), replacement))
     .collect()
+});
+
+/// Every one of [`SHAPES`] at once.
+static ANY_SHAPE: LazyLock<RegexSet> = LazyLock::new(|| match RegexSet::new(SHAPES.iter().map(|(pattern, _)| pattern.as_str())) {
+    Ok(set) => set,
+    Err(error) => unreachable!("the patterns cannot be read together: {error}"),
 });
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use regex_lite::Regex;
+use regex::Regex;
 
 use super::ui::{Tone, Ui};
 use super::{CliError, Exit, Globals};

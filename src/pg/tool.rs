@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::LazyLock;
 
-use regex_lite::Regex;
+use regex::Regex;
 use tokio::process::Command;
 
 use super::{ConnectSpec, PgError, PgErrorKind};

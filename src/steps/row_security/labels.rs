@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use regex_lite::Regex;
+use regex::Regex;
 
 use super::identity::{Found, Source};
 use super::model::{KeyClass, Meaning, Model};

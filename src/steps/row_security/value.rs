@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use regex_lite::Regex;
+use regex::Regex;
 use sha2::{Digest, Sha256};
 
 use super::model::KeyClass;
