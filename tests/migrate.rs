@@ -8,6 +8,8 @@ mod support;
 mod day;
 #[path = "migrate/execute.rs"]
 mod execute;
+#[path = "migrate/psql.rs"]
+mod psql;
 #[path = "migrate/reference.rs"]
 mod reference;
 #[path = "migrate/resume.rs"]

@@ -13,14 +13,14 @@ use std::time::Instant;
 
 use chrono::{SecondsFormat, Utc};
 use futures_util::future::join_all;
-use futures_util::{StreamExt, pin_mut};
+use futures_util::{SinkExt, StreamExt, pin_mut};
 use tokio_postgres::SimpleQueryMessage;
 
 use super::failure::Failure;
 use super::history;
 use super::layout::{Migration, MigrationSet, Script, compare};
 use super::progress::Progress;
-use super::split::{Splitter, Statement, StatementKind, Survey, decode};
+use super::split::{Data, Splitter, Statement, StatementKind, Survey, decode};
 use super::trace::{self, FileTrace, Look, Tracer};
 use crate::domain::product::{FileExecution, StatementExecution};
 use crate::pg::{PgError, Session};
@@ -28,6 +28,9 @@ use crate::pg::{PgError, Session};
 /// How many statements, and how many bytes of them, are sent before the answer to the first is awaited.
 const AHEAD_STATEMENTS: usize = 16;
 const AHEAD_BYTES: usize = 64 * 1024;
+
+/// How many bytes of rows below a COPY are sent at a time.
+const COPIED_AT_ONCE: usize = 64 * 1024;
 
 /// How files are run.
 #[derive(Clone, Debug)]
@@ -298,32 +301,46 @@ impl Runner<'_> {
         let mut rest = Splitter::new(self.text).peekable();
         let mut first = true;
         let mut before: Option<String> = None;
+        // What was locked by a COPY is looked at with what follows it: while its rows are sent nothing else can be.
+        let mut look_owed = false;
+        let mut position = None;
+        let mut began = Instant::now();
         loop {
             let mut messages: Vec<(Message<'_>, std::borrow::Cow<'_, str>)> = Vec::new();
             if std::mem::take(&mut first) {
                 messages.push((Message::Begin, begin.as_str().into()));
             }
-            let (mut count, mut bytes) = (0, 0);
-            while let Some(statement) =
-                rest.next_if(|next| count == 0 || count < AHEAD_STATEMENTS && bytes + next.text.len() <= AHEAD_BYTES)
-            {
+            if std::mem::take(&mut look_owed) {
+                messages.push((Message::Look, trace::LOOK.into()));
+            }
+            let (mut count, mut bytes, mut copies) = (0, 0, false);
+            while let Some(statement) = rest.next_if(|next| match (count, &next.data) {
+                (0, _) => true,
+                (_, Some(_)) => false,
+                (_, None) => !copies && count < AHEAD_STATEMENTS && bytes + next.text.len() <= AHEAD_BYTES,
+            }) {
+                copies = statement.data.is_some();
                 (count, bytes) = (count + 1, bytes + statement.text.len());
                 let look = trace.is_some() && trace::worth_a_look(&statement, before.as_deref(), rest.peek());
                 before = Some(statement.what.clone());
-                messages.push((Message::Statement(statement.clone()), statement.text.into()));
-                if look {
+                let sql = statement.sql();
+                messages.push((Message::Statement(statement), sql));
+                look_owed = look && copies;
+                if look && !copies {
                     messages.push((Message::Look, trace::LOOK.into()));
                 }
             }
             // What closes the transaction goes out with the last statements.
-            let last_batch = rest.peek().is_none();
+            let last_batch = !copies && rest.peek().is_none();
             if last_batch {
                 messages.extend(self.closing().into_iter().map(|(what, sql)| (Message::Closing(what), sql.into())));
             }
             let mut last = Instant::now();
-            let answers = join_all(messages.iter().map(|(message, sql)| answer(self.session, sql, matches!(message, Message::Look)))).await;
-            let mut began = last;
-            let mut position = None;
+            let answers = join_all(messages.iter().map(|(message, sql)| {
+                let data = if let Message::Statement(statement) = message { statement.data } else { None };
+                answer(self.session, sql, data, matches!(message, Message::Look))
+            }))
+            .await;
             for ((message, _), (result, at)) in messages.iter().zip(answers) {
                 match message {
                     Message::Begin => drop(result.map_err(|error| Failure::around(self.file, "BEGIN", &error))?),
@@ -378,7 +395,7 @@ impl Runner<'_> {
             }
             let work = async {
                 let sent = Instant::now();
-                let (result, at) = answer(self.session, statement.text, false).await;
+                let (result, at) = answer(self.session, &statement.sql(), statement.data, false).await;
                 (result, at.saturating_duration_since(sent))
             };
             let ((result, took), watched) = match tracer {
@@ -430,8 +447,11 @@ impl Runner<'_> {
 }
 
 /// Sends one message and counts its rows without keeping them, unless they are those of a look.
-async fn answer(session: &Session, sql: &str, look: bool) -> Answer {
+async fn answer(session: &Session, sql: &str, data: Option<Data<'_>>, look: bool) -> Answer {
     let result = async {
+        if let Some(data) = data {
+            return Ok(Reply { rows: copied(session, sql, data).await?, looks: Vec::new() });
+        }
         let stream = session.client().simple_query_raw(sql).await?;
         pin_mut!(stream);
         let mut reply = Reply::default();
@@ -446,6 +466,16 @@ async fn answer(session: &Session, sql: &str, look: bool) -> Answer {
     }
     .await;
     (result.map_err(PgError::from), Instant::now())
+}
+
+/// Sends a COPY and its rows; gives their number (PostgreSQL manual, protocol, "COPY Operations").
+async fn copied(session: &Session, sql: &str, data: Data<'_>) -> Result<u64, tokio_postgres::Error> {
+    let sink = session.client().copy_in::<_, bytes::Bytes>(sql).await?;
+    pin_mut!(sink);
+    for part in data.text.as_bytes().chunks(COPIED_AT_ONCE) {
+        sink.send(bytes::Bytes::copy_from_slice(part)).await?;
+    }
+    sink.finish().await
 }
 
 fn executed(statement: &Statement<'_>, rows: u64, duration: std::time::Duration) -> StatementExecution {

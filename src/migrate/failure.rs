@@ -25,13 +25,12 @@ pub struct Failure {
 impl Failure {
     /// A statement the server refused.
     pub fn of_statement(file: &str, text: &str, statement: &Statement<'_>, error: &PgError) -> Self {
-        let place = match error.position {
+        let place = match (error.position, statement.data.zip(error.copy_line)) {
             // The server counts characters of what was sent, from 1.
-            Some(position) => {
-                let within = statement.text.char_indices().nth(position.saturating_sub(1) as usize).map_or(0, |(at, _)| at);
-                place_of(text, statement.start + within)
-            }
-            None => statement.place,
+            (Some(position), _) => place_of(text, statement.offset_of(position)),
+            // And lines of what was copied.
+            (None, Some((data, line))) => Place { line: data.line + line.saturating_sub(1), column: 1 },
+            (None, None) => statement.place,
         };
         Self {
             file: file.to_owned(),

@@ -6,6 +6,7 @@ pub mod sarif;
 mod suppress;
 mod text;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -17,7 +18,7 @@ pub use rules::{ASKED, Concern, LEFT_OUT, RULES, RuleInfo};
 pub use suppress::Suppressions;
 
 use super::layout::Script;
-use super::split::{Place, Splitter, Statement, decode, place_of};
+use super::split::{Place, Splitter, Statement, decode, may_hold_psql, place_of};
 use crate::domain::Severity;
 use crate::pg::Catalog;
 
@@ -207,9 +208,10 @@ fn walk<'a>(
 ) -> File<'a> {
     let mut file = File { name: &given.script.file, remarks: Vec::new(), ranges: Vec::new(), suppressions: Suppressions::read(text) };
     let long = text.len() > LONG;
-    let mut kept: Vec<(usize, &str)> = Vec::new();
+    let mut kept: Vec<(usize, Cow<'_, str>)> = Vec::new();
     let mut before = 0;
-    for statement in Splitter::new(text) {
+    let mut splitter = Splitter::new(text);
+    for statement in splitter.by_ref() {
         coverage.statements += 1;
         let end = statement.start + statement.text.len();
         let first = statement.what.split(' ').next().unwrap_or_default();
@@ -220,7 +222,7 @@ fn walk<'a>(
         let remarks = batch.statement(index, &statement, tables, given.transactional);
         file.remarks.extend(remarks.into_iter().map(|remark| (statement.start, about(remark, &statement))));
         if !long || !data {
-            kept.push((statement.start, statement.text));
+            kept.push((statement.start, statement.sql()));
             file.ranges.push(before..end_with_comment(text, end));
         }
         before = end + 1;
@@ -230,9 +232,11 @@ fn walk<'a>(
         last.end = text.len().max(last.end);
     }
     // Squawk's own ignores are read by us, with their reasons; it is not to act on them.
-    let source = match long {
+    // What is psql's, and rows below a COPY, are not for a parser of SQL.
+    let in_pieces = long || splitter.psql.is_some();
+    let source = match in_pieces {
         false => text.replace("squawk-ignore", "squawk_ignore"),
-        true => kept.iter().map(|(_, text)| format!("{text};\n")).collect(),
+        true => kept.iter().map(|(_, text)| format!("{};\n", text.replace("squawk-ignore", "squawk_ignore"))).collect(),
     };
     let mut linter = Linter::with_rules(&ASKED, &LEFT_OUT);
     linter.settings.assume_in_transaction = given.transactional;
@@ -245,7 +249,7 @@ fn walk<'a>(
     violations.sort_by_key(|violation| violation.text_range.start());
     for violation in violations {
         let at = usize::from(violation.text_range.start());
-        let offset = if long { original(&kept, at) } else { at };
+        let offset = if in_pieces { original(&kept, at) } else { at };
         let mut remark = Remark::new(&violation.code.to_string(), places.at(offset), violation.message);
         let statement = kept.get(kept.partition_point(|(start, _)| *start <= offset).saturating_sub(1));
         remark.table = statement.and_then(|(_, text)| table_named(text));
@@ -309,7 +313,7 @@ fn table_named(text: &str) -> Option<String> {
 }
 
 /// Byte offset in the file of a byte offset in the kept statements, each followed by a semicolon and a line feed.
-fn original(kept: &[(usize, &str)], at: usize) -> usize {
+fn original(kept: &[(usize, Cow<'_, str>)], at: usize) -> usize {
     let mut offset = 0;
     for (start, text) in kept {
         if at < offset + text.len() + 2 {
@@ -346,21 +350,32 @@ impl Places<'_> {
 
 /// The parser's errors, and how many repeated data statements were not parsed.
 pub fn syntax(text: &str) -> (Vec<Remark>, u64) {
-    if text.len() <= LONG {
+    let long = text.len() > LONG;
+    if !long && !is_psqls(text) {
         return (syntax_from(text, 0, text), 0);
     }
-    // A tree of the whole would be many times its size.
+    // A tree of the whole would be many times its size, and what is psql's is no SQL.
     let (mut remarks, mut unparsed) = (Vec::new(), 0);
     let (mut last, mut row) = (String::new(), 0);
     for statement in Splitter::new(text) {
         row = if statement.what == last { row + 1 } else { 0 };
         last.clone_from(&statement.what);
-        match row < PARSED_IN_A_ROW {
-            true => remarks.extend(syntax_from(text, statement.start, statement.text)),
+        match row < PARSED_IN_A_ROW || !long {
+            true => remarks.extend(syntax_from(text, statement.start, &statement.sql())),
             false => unparsed += 1,
         }
     }
     (remarks, unparsed)
+}
+
+/// Whether something in a text is psql's.
+fn is_psqls(text: &str) -> bool {
+    if !may_hold_psql(text) {
+        return false;
+    }
+    let mut splitter = Splitter::new(text);
+    splitter.by_ref().for_each(drop);
+    splitter.psql.is_some()
 }
 
 fn syntax_from(text: &str, start: usize, part: &str) -> Vec<Remark> {

@@ -114,7 +114,9 @@ impl<'a> Progress<'a> {
 }
 
 fn digest(statement: &Statement<'_>) -> String {
-    hex::encode(Sha256::digest(statement.text.as_bytes()))
+    let mut digest = Sha256::new_with_prefix(statement.sql().as_bytes());
+    digest.update(statement.data.map_or("", |data| data.text));
+    hex::encode(digest.finalize())
 }
 
 fn changed(script: &Script, number: i64, statement: Option<&Statement<'_>>) -> Failure {

@@ -41,7 +41,11 @@ pub async fn verify(session: &Session, migration: &Migration) -> Result<Option<u
 
 async fn holds(session: &Session, script: &Script, text: &str, statement: &Statement<'_>) -> Result<(), Failure> {
     let failed = |error: PgError| Failure::of_statement(&script.file, text, statement, &error);
-    let rows = session.query(statement.text, &[]).await.map_err(failed)?;
+    if statement.data.is_some() {
+        let message = "rows are not copied in a verify script, which only reads";
+        return Err(plain(script, statement.place, statement.number, &statement.what, message));
+    }
+    let rows = session.query(&*statement.sql(), &[]).await.map_err(failed)?;
     for (index, row) in rows.iter().enumerate() {
         let boolean = row.columns().first().is_some_and(|column| *column.type_() == Type::BOOL);
         if boolean && row.get::<_, Option<bool>>(0) != Some(true) {

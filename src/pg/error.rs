@@ -17,6 +17,8 @@ pub struct PgError {
     pub sqlstate: Option<String>,
     /// 1-based character position in the statement sent.
     pub position: Option<u32>,
+    /// 1-based line of the data of a COPY that the server could not take.
+    pub copy_line: Option<u64>,
     /// `schema.table`, constraint or column that the server named.
     pub object: Option<String>,
     /// Whether the connection is gone.
@@ -65,7 +67,7 @@ impl PgError {
 
     /// An error of our own of a known kind.
     pub fn of_kind(kind: PgErrorKind, message: impl Into<String>) -> Self {
-        Self { message: message.into(), sqlstate: None, position: None, object: None, disconnected: false, kind }
+        Self { message: message.into(), sqlstate: None, position: None, copy_line: None, object: None, disconnected: false, kind }
     }
 
     /// Whether the SQLSTATE is this one.
@@ -84,6 +86,7 @@ impl From<tokio_postgres::Error> for PgError {
                 message: with_cause(&error),
                 sqlstate: None,
                 position: None,
+                copy_line: None,
                 object: None,
                 kind: PgErrorKind::Other,
             },
@@ -111,6 +114,7 @@ fn from_db(db: &DbError) -> PgError {
         message,
         sqlstate: Some(sqlstate.to_owned()),
         position,
+        copy_line: db.where_().and_then(copy_line),
         object,
         disconnected: sqlstate.starts_with("57P") || sqlstate.starts_with("08"),
         kind: match sqlstate {
@@ -119,6 +123,13 @@ fn from_db(db: &DbError) -> PgError {
             _ => PgErrorKind::Server,
         },
     }
+}
+
+/// Of `COPY name, line 3, column a: "…"` the number alone; the rest may be a row's value
+/// (PostgreSQL, `CopyFromErrorCallback`; told so in English alone).
+fn copy_line(context: &str) -> Option<u64> {
+    let (_, rest) = context.strip_prefix("COPY ")?.split_once(", line ")?;
+    rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())].parse().ok()
 }
 
 fn object_of(db: &DbError) -> Option<String> {

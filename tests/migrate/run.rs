@@ -122,12 +122,12 @@ async fn bad_files_say_what_is_wrong_and_change_nothing() {
         (b"create table x ();\nselect '\xff';", "001_x.sql:2:9: not UTF-8: the byte 0xff here; save the file as UTF-8"),
         (b"c\0r\0", "001_x.sql:1:2: a zero byte, which PostgreSQL cannot take; is this file UTF-16?"),
         (
-            b"create table x ();\n\\echo hello\n",
-            "001_x.sql:2:1: statement 2: the psql command \\echo is not SQL; write what it does as SQL, or run this file with psql and record it",
+            b"create table x ();\n\\ir other.sql\n",
+            "001_x.sql:2:1: statement 2: the psql command \\ir reads another file: put its text here, or make it a migration of its own",
         ),
         (
-            b"create table x (a int);\ncopy x (a) from stdin;\n1\n\\.\n",
-            "001_x.sql:2:1: statement 2: COPY \u{2026} FROM stdin with data in the file is psql's; write INSERT statements, or load the data with psql and record it",
+            b"create table x (a int);\ncopy x (a) from stdin;\n1\ncanary\n\\.\n",
+            "001_x.sql:4:1: statement 2 (COPY x): invalid text representation (SQLSTATE 22P02)",
         ),
         (
             b"create table x ();\ndo $a$ begin $b$ end $b$;",

@@ -237,7 +237,7 @@ pub fn delete(migration: &Migration) -> Option<String> {
 }
 
 /// A string literal that means the same whatever `standard_conforming_strings` a migration may have left behind.
-pub(super) fn literal(text: &str) -> String {
+pub(in crate::migrate) fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     match quoted.contains('\\') {
         true => format!("E'{}'", quoted.replace('\\', "\\\\")),

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{Migration, MigrationSet, Oddity, OddityKind, compare};
-use crate::migrate::split::{Splitter, StatementKind, decode, runs_in_a_transaction};
+use crate::migrate::split::{Splitter, StatementKind, Survey, decode, may_hold_psql, runs_in_a_transaction};
 
 /// Makes a file's own transaction ours, decides the transaction rule, and finds versions used twice, orders that differ, and
 /// statements that the tool would run otherwise than we do.
@@ -38,6 +38,18 @@ pub fn finish(set: &mut MigrationSet) {
 /// A file of which the tool makes one transaction, with a statement that fails in one.
 fn run_otherwise(migration: &Migration) -> Option<Oddity> {
     let layout = migration.layout;
+    if !layout.goes_through_psql() {
+        let scripts = [Some(&migration.up), migration.down.as_ref()].into_iter().flatten();
+        for script in scripts.filter(|script| decode(&script.bytes).is_ok_and(may_hold_psql)) {
+            let survey = Survey::of(&script.bytes);
+            // What is refused anyway needs no second word.
+            if let (Some(place), true) = (survey.psql, survey.refusals.is_empty()) {
+                let message =
+                    format!("psql's own commands, variables or rows below a COPY stand here, which {} does not read", layout.name());
+                return Some(Oddity::not_importable(format!("{}:{}", script.file, place.line), message));
+            }
+        }
+    }
     if layout.runs_alone_what_must() {
         return None;
     }

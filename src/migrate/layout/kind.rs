@@ -142,6 +142,12 @@ impl Layout {
         }
     }
 
+    /// Whether scripts of this layout go through psql, or through something that reads what psql reads. With all other tools psql's commands
+    /// and rows below a COPY are errors.
+    pub(super) fn goes_through_psql(self) -> bool {
+        matches!(self, Self::Plain | Self::Sqitch)
+    }
+
     /// Whether the tool sends a script as one message, so that several statements share a transaction even without `BEGIN`
     /// (PostgreSQL manual, protocol: multiple statements in a simple query).
     pub(super) fn sends_one_message(self) -> bool {

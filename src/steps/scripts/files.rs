@@ -179,6 +179,10 @@ fn readable_row(script: &Script, survey: &Survey, down: bool) -> SubjectRow {
                 (true, _) if down => "no statement in it, see down-undoes".to_owned(),
                 (true, _) => "no statement in it".to_owned(),
                 (false, true) => format!("{} statements; begins with a byte order mark, which is not sent", survey.statements),
+                (false, false) if !survey.passed_over.is_empty() => {
+                    let commands = survey.passed_over.iter().map(|name| format!("\\{name}")).collect::<Vec<_>>().join(", ");
+                    format!("{} statements; psql's {commands} passed over, which change nothing in the database", survey.statements)
+                }
                 (false, false) => format!("{} statements", survey.statements),
             };
             SubjectRow::new(&script.file, !empty || down, expected, observed)
