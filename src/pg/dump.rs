@@ -103,6 +103,22 @@ impl Tools {
         told: &dyn Fn(&str),
     ) -> Result<(BackupFacts, Source), PgError> {
         prepare(file)?;
+        let made = self.dump_into(target, file, shown, config, told).await;
+        if made.is_err() {
+            // A half-written dump must not be taken for a backup, nor one that restores nowhere because its frame could not be made.
+            let _ = std::fs::remove_file(file);
+        }
+        made
+    }
+
+    async fn dump_into(
+        &self,
+        target: &Target,
+        file: &Path,
+        shown: &str,
+        config: &config::Backup,
+        told: &dyn Fn(&str),
+    ) -> Result<(BackupFacts, Source), PgError> {
         let session = target.session_with(Access::ReadOnly, 0, 30_000).await?;
         // Sequences know no snapshot: a dump holds what they were at some moment between these two readings.
         let before = data::positions(&session, &config.exclude_schemas).await?;
@@ -121,19 +137,12 @@ impl Tools {
             let (done, all) = tables_done.get();
             told(&format!("backup · {:.1} MB written, {done} of {all} tables fingerprinted", bytes as f64 / 1e6));
         });
-        let (dump_us, (catalog, large_objects, tables)) = match made.await {
-            Ok(made) => made,
-            Err(error) => {
-                // A half-written dump must not be taken for a backup.
-                let _ = std::fs::remove_file(file);
-                return Err(error);
-            }
-        };
-        self.dump_frame(target, &session, file, &snapshot, &config.exclude_schemas).await?;
-        session.batch("COMMIT").await?;
+        let (dump_us, (catalog, large_objects, tables)) = made.await?;
         let after = data::positions(&session, &config.exclude_schemas).await?;
         let toc_entries = self.contents(file).await?.lines().filter(|line| is_entry(line)).count() as u64;
         let (sha256, bytes) = digest(file).await?;
+        // Last, so that nothing can fail once the frame lies there.
+        self.dump_frame(target, &session, file, &snapshot, &config.exclude_schemas).await?;
         let source = Source { catalog, large_objects, positions: (before, after) };
         let facts = BackupFacts {
             file: shown.to_owned(),

@@ -104,6 +104,34 @@ async fn a_wrapper_named_in_the_configuration_is_used() {
     assert!(folder.path().join("used").exists());
 }
 
+/// A backup without its frame restores nowhere, and one whose contents cannot be listed is none: "not made" must leave nothing behind.
+#[tokio::test]
+async fn what_fails_after_the_dump_leaves_no_file_either() {
+    let db = TestDb::with(&format!("{SMALL}; CREATE SCHEMA auth; CREATE TABLE auth.users (id int PRIMARY KEY)")).await;
+    let target = db.target("postgres").await;
+    let real = tools(&target);
+    for (what, script) in [
+        ("the frame", "case \"$*\" in *--no-owner*) exit 1;; esac; exec \"$real\" \"$@\""),
+        ("the contents", "\"$real\" \"$@\"; for a in \"$@\"; do case \"$a\" in --file=*frame) ;; --file=*) echo harmed > \"${a#--file=}\";; esac; done"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let wrapper = folder.path().join("pg_dump");
+        std::fs::write(&wrapper, format!("#!/bin/sh\nreal='{}'\n{script}\n", real.pg_dump.display())).unwrap();
+        std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let config = Backup {
+            pg_dump: Some(wrapper),
+            pg_restore: Some(real.pg_restore.clone()),
+            exclude_schemas: vec!["auth".into()],
+            ..Backup::default()
+        };
+        let tools = Tools::find(target.major(), &config).unwrap();
+        let file = folder.path().join("backups/x.dump");
+        tools.dump(&target, &file, "x.dump", &config).await.unwrap_err();
+        let left: Vec<_> = std::fs::read_dir(file.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(left.is_empty(), "{what}: {left:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_existing_file_is_not_overwritten_and_a_failed_dump_leaves_none() {
     let db = TestDb::with(&format!("{SMALL}; CREATE TABLE closed (n int); REVOKE ALL ON closed FROM PUBLIC")).await;
