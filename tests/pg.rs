@@ -15,6 +15,8 @@ mod connect;
 mod dump;
 #[path = "pg/environment.rs"]
 mod environment;
+#[path = "pg/grown.rs"]
+mod grown;
 #[path = "pg/mutations.rs"]
 mod mutations;
 #[path = "pg/scratch.rs"]

@@ -104,6 +104,13 @@ impl Catalog {
     pub fn as_dumped(&self) -> Self {
         let mut catalog = self.clone();
         catalog.objects.retain(|kind, _| !NOT_IN_DUMPS.contains(&kind.as_str()));
+        for kind in ["comment", "security label"] {
+            let of_a_subscription = |object: &String| object.starts_with("subscription ");
+            if let Some(objects) = catalog.objects.get_mut(kind) {
+                objects.retain(|object, _| !of_a_subscription(object));
+            }
+        }
+        catalog.objects.retain(|_, objects| !objects.is_empty());
         catalog
     }
 

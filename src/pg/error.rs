@@ -74,6 +74,19 @@ impl PgError {
     pub fn is(&self, sqlstate: &str) -> bool {
         self.sqlstate.as_deref() == Some(sqlstate)
     }
+
+    /// Whether something that was named was not found. Our own statements name everything in full, so with an empty `search_path` it is the
+    /// body of a function that the planner looked into, such as one in an index expression.
+    pub fn is_undefined(&self) -> bool {
+        matches!(self.sqlstate.as_deref(), Some("42883" | "42704" | "42P01" | "3F000"))
+    }
+
+    /// The same error, with what it was about before it.
+    #[must_use]
+    pub fn about(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
 }
 
 impl From<tokio_postgres::Error> for PgError {

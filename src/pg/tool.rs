@@ -85,7 +85,7 @@ impl Ended {
 
 /// Phrases of PostgreSQL's tools and servers, how we say it, and whether it speaks of this place rather than of what was worked on.
 /// First match wins; the order goes from the particular to the general.
-const CLASSES: [(&str, &str, PgErrorKind); 27] = [
+const CLASSES: [(&str, &str, PgErrorKind); 28] = [
     ("server version mismatch", "the tool is older than the server", PgErrorKind::NoTool),
     ("unsupported version", "the archive is from a newer pg_dump than this pg_restore", PgErrorKind::NoTool),
     ("does not appear to be a valid archive", "the file is not a PostgreSQL archive", PgErrorKind::ToolFailed),
@@ -109,6 +109,7 @@ const CLASSES: [(&str, &str, PgErrorKind); 27] = [
     ("must be able to SET ROLE", "the role may not act as the object's owner", PgErrorKind::ToolEnvironment),
     ("must be member of role", "the role may not act as the object's owner", PgErrorKind::ToolEnvironment),
     ("permission denied", "permission denied", PgErrorKind::ToolEnvironment),
+    ("is not available", "an extension is not to be had on this server", PgErrorKind::ToolEnvironment),
     ("already exists", "an object exists already", PgErrorKind::ToolFailed),
     ("violates", "a constraint is violated", PgErrorKind::ToolFailed),
     ("could not create unique index", "a unique index meets duplicates", PgErrorKind::ToolFailed),
@@ -117,6 +118,13 @@ const CLASSES: [(&str, &str, PgErrorKind); 27] = [
 
 static TOC_ENTRY: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?m)from TOC entry \d+; \d+ \d+ ([A-Z][A-Z ]*[A-Z]) (.+) \S+$").ok());
+/// What the statement that failed was to make: with `--exit-on-error` pg_restore names no entry. The kind and the name, nothing after them.
+static COMMAND: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r#"(?m)^Command was: CREATE (?:OR REPLACE )?((?:[A-Z]+ )+)((?:[a-z_][a-z0-9_$]*|"[^"\n]*")(?:\.(?:[a-z_][a-z0-9_$]*|"[^"\n]*"))?)"#,
+    )
+    .ok()
+});
 static COPY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"COPY failed for table "([^"\n]*)""#).ok());
 static DENIED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"permission denied (?:for|to) ((?:[a-z]+ )?[^\s:]+)").ok());
 /// A constraint or unique index that rows break, in the message itself: DETAIL holds the values and is not looked at.
@@ -139,6 +147,10 @@ fn reduce(stderr: &str) -> (PgErrorKind, String) {
     let (class, kind) = classify(message);
     let entry = first(&TOC_ENTRY, stderr, 1).zip(first(&TOC_ENTRY, stderr, 2)).map(|(kind, name)| format!(" at {kind} {name}"));
     let entry = entry.or_else(|| first(&COPY, stderr, 1).map(|table| format!(" at TABLE DATA {table}")));
+    let entry = entry.or_else(|| {
+        let made = first(&COMMAND, stderr, 1).zip(first(&COMMAND, stderr, 2));
+        made.map(|(kind, name)| format!(" at {} {name}", kind.trim_end()))
+    });
     let first_line = message.lines().next().unwrap_or_default();
     let entry = entry
         .or_else(|| first(&BROKEN, first_line, 1).filter(|_| kind == PgErrorKind::ToolFailed).map(|name| format!(" at constraint {name}")));
@@ -190,6 +202,13 @@ mod tests {
                  DETAIL:  Key (id)=(constraint \"canary\") is not present in table \"p\".\nCommand was: ALTER TABLE"
             ),
             (PgErrorKind::ToolFailed, "a constraint is violated at constraint c_id_fkey".into())
+        );
+        assert_eq!(
+            reduce(
+                "pg_restore: error: could not execute query: ERROR:  type \"mood\" does not exist\nLINE 1:  SELECT 'fine'::mood\nQUERY:  SELECT 'canary'::mood\n\
+                 Command was: CREATE UNIQUE INDEX notes_tone ON public.notes USING btree (public.tone('canary'));"
+            ),
+            (PgErrorKind::ToolFailed, "something that is needed does not exist at UNIQUE INDEX notes_tone".into())
         );
         assert_eq!(reduce("sh: 1: nonsense canary"), (PgErrorKind::ToolFailed, "an error of no known class".into()));
     }

@@ -81,7 +81,17 @@ pub async fn answer_all(
             next.set(index + 1);
             let started = Instant::now();
             let mut any = false;
-            let count = one(&session, &questions[index], &mut any).await;
+            let mut count = one(&session, &questions[index], &mut any).await;
+            if count.as_ref().is_err_and(PgError::is_undefined) {
+                // A function in an index of the table names something by its bare name: only the team's own search path finds it.
+                session.batch("ROLLBACK").await?;
+                session.batch("RESET search_path").await?;
+                join(&session, &snapshot).await?;
+                count = one(&session, &questions[index], &mut any).await;
+                if count.is_ok() {
+                    session.batch("SET search_path = ''").await?;
+                }
+            }
             let duration = started.elapsed();
             let late = timeout_ms > 0 && duration.as_millis() >= u128::from(timeout_ms);
             let answer = Answer { timed_out: late && count.as_ref().is_err_and(|error| error.is("57014")), count, duration, any };
@@ -91,6 +101,7 @@ pub async fn answer_all(
             if failed {
                 // The error ended the transaction; the snapshot still stands in the leader's.
                 session.batch("ROLLBACK").await?;
+                session.batch("SET search_path = ''").await?;
                 join(&session, &snapshot).await?;
             }
         }

@@ -112,7 +112,10 @@ async fn what_fails_after_the_dump_leaves_no_file_either() {
     let real = tools(&target);
     for (what, script) in [
         ("the frame", "case \"$*\" in *--no-owner*) exit 1;; esac; exec \"$real\" \"$@\""),
-        ("the contents", "\"$real\" \"$@\"; for a in \"$@\"; do case \"$a\" in --file=*frame) ;; --file=*) echo harmed > \"${a#--file=}\";; esac; done"),
+        (
+            "the contents",
+            "\"$real\" \"$@\"; for a in \"$@\"; do case \"$a\" in --file=*frame) ;; --file=*) echo harmed > \"${a#--file=}\";; esac; done",
+        ),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let wrapper = folder.path().join("pg_dump");

@@ -200,3 +200,19 @@ async fn a_role_that_sees_only_some_rows_is_told_so_and_gets_no_backup() {
     assert_eq!(given.outcome("role-makes-scratch"), "fail");
     assert!(given.outcome("backup-made").starts_with("unknown"), "{}", given.outcome("backup-made"));
 }
+
+/// The planner looks into functions of index expressions, whatever is asked of the table. Such a database can be read on its own search path
+/// alone, and its backup restores nowhere: that is the finding, and not that nothing could be established.
+#[tokio::test]
+async fn an_index_on_a_function_of_bare_names_is_found_where_it_breaks_the_restore() {
+    let db = TestDb::with(
+        "CREATE TYPE mood AS ENUM ('fine', 'bad'); CREATE TABLE notes (id serial PRIMARY KEY, body text);
+         CREATE FUNCTION tone(t text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'fine'::mood::text || t $$;
+         INSERT INTO notes (body) VALUES ('a'), ('b'); CREATE INDEX notes_tone ON notes (tone(body))",
+    )
+    .await;
+    let given = given(&db.target("postgres").await, &world("[migrations]\nbaseline = \"001\"\n")).await;
+    assert_eq!(given.outcome("backup-made"), "pass");
+    let found = given.found("backup-restores");
+    assert!(found[0].1.ends_with("something that is needed does not exist at INDEX notes_tone"), "{found:?}");
+}

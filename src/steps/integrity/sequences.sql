@@ -1,4 +1,5 @@
--- Sequences and the columns they fill: owned by the column (serial, identity) or called by its default; $1: schemas left out.
+-- Sequences and the columns they fill: identity, called by the column's default, or owned by a column where no default says otherwise
+-- (the application then calls it); $1: schemas left out.
 SELECT DISTINCT pg_catalog.format('%I.%I', sn.nspname, s.relname) AS sequence,
   pg_catalog.format('%I.%I', cn.nspname, c.relname) AS "table",
   c.relkind = 'p' AS partitioned,
@@ -9,7 +10,11 @@ FROM (
   SELECT d.objid AS sequence, d.refobjid AS relid, d.refobjsubid AS attnum
   FROM pg_catalog.pg_depend AS d
   WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-    AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
+    AND d.refobjsubid > 0
+    AND (d.deptype = 'i' OR (d.deptype = 'a'
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_attrdef AS own WHERE own.adrelid = d.refobjid AND own.adnum = d.refobjsubid)
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS called WHERE called.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+                        AND called.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND called.refobjid = d.objid)))
   UNION
   SELECT d.refobjid, def.adrelid, def.adnum
   FROM pg_catalog.pg_depend AS d
