@@ -52,6 +52,9 @@ cargo clippy --locked --no-default-features --quiet -- -D warnings
 step "cargo deny: licences, bans, sources"
 tools/deny.sh
 
+step "a browser, to look at reports in"
+tools/chromium.sh
+
 step "other migration tools, to share histories with"
 tools/peers.sh
 
