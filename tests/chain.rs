@@ -4,7 +4,8 @@ use std::path::Path;
 
 use migration_ledger::chain::encode::{self, Profile};
 use migration_ledger::chain::hash::{genesis, leaf, sha256};
-use migration_ledger::chain::header::{RawHeader, kind_at_the_end};
+use migration_ledger::chain::header::RawHeader;
+use migration_ledger::chain::kind::kind_at_the_end;
 use migration_ledger::chain::{Checkpoint, Draft, EntryType, Error, ErrorKind, Hash, LedgerId, PartDraft, Store, merkle};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};

@@ -134,9 +134,25 @@ pub fn text(value: &[u8]) -> Option<String> {
     String::from_utf8(out).ok()
 }
 
+/// The string that bytes of the profile begin with, its quotes included, and the bytes after it; `None` when they begin with something else.
+pub(super) fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut at = 1;
+    if bytes.first() != Some(&b'"') {
+        return None;
+    }
+    loop {
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        match bytes[at] {
+            b'"' => return Some(bytes.split_at(at + 1)),
+            _ => at += 2,
+        }
+    }
+}
+
 /// The value of an integer whose bytes are in the profile; `None` when it is not a non-negative integer.
 pub fn natural(value: &[u8]) -> Option<u64> {
-    std::str::from_utf8(value).ok()?.parse().ok()
+    let digit = |n: u64, b: &u8| if b.is_ascii_digit() { n.checked_mul(10)?.checked_add(u64::from(b - b'0')) } else { None };
+    if value.is_empty() { None } else { value.iter().try_fold(0, digit) }
 }
 
 /// Eight bytes of a string at once: the high bit of each byte that is no plain ASCII character of a string is set, that is of quotes,

@@ -2,126 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::encode::{self, Member, Profile, each_child, natural, plain, text};
+use super::encode::{self, Member, Profile, each_child, natural, plain, string, text};
 use super::hash::{Hash, LedgerId};
-
-/// What an entry records. The text forms are the format's own and never change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum EntryType {
-    /// Entry 0, and only entry 0.
-    LedgerOpened,
-    RunOpened,
-    TaskStarted,
-    TaskResult,
-    /// Evidence recorded by hand or from a command.
-    Note,
-    /// The report files over entries 0…N−1.
-    Published,
-    Attestation,
-    Waiver,
-    PartRedacted,
-    KeyAdded,
-    KeyRevoked,
-    /// A signed go or no-go over a checkpoint.
-    Decision,
-    RunClosed,
-    LedgerRestored,
-}
-
-impl EntryType {
-    /// Every type, in the order of the format's table.
-    pub const ALL: [Self; 14] = [
-        Self::LedgerOpened,
-        Self::RunOpened,
-        Self::TaskStarted,
-        Self::TaskResult,
-        Self::Note,
-        Self::Published,
-        Self::Attestation,
-        Self::Waiver,
-        Self::PartRedacted,
-        Self::KeyAdded,
-        Self::KeyRevoked,
-        Self::Decision,
-        Self::RunClosed,
-        Self::LedgerRestored,
-    ];
-
-    /// The `type` of the header.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::LedgerOpened => "ledger.opened",
-            Self::RunOpened => "run.opened",
-            Self::TaskStarted => "task.started",
-            Self::TaskResult => "task.result",
-            Self::Note => "note",
-            Self::Published => "published",
-            Self::Attestation => "attestation",
-            Self::Waiver => "waiver",
-            Self::PartRedacted => "part.redacted",
-            Self::KeyAdded => "key.added",
-            Self::KeyRevoked => "key.revoked",
-            Self::Decision => "decision",
-            Self::RunClosed => "run.closed",
-            Self::LedgerRestored => "ledger.restored",
-        }
-    }
-
-    /// The type of a header's `type`.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
-    }
-
-    /// For types whose meaning is a signed statement: the kind in `https://ledger.invalid/<kind>/v1` and in `sig/<seq>-<kind>.json`.
-    pub fn statement_kind(self) -> Option<&'static str> {
-        match self {
-            Self::Attestation => Some("attestation"),
-            Self::Waiver => Some("waiver"),
-            Self::PartRedacted => Some("redaction"),
-            Self::KeyAdded | Self::KeyRevoked => Some("keys"),
-            Self::Decision => Some("signoff"),
-            _ => None,
-        }
-    }
-
-    /// An attestation may name its run in its statement alone: one made after the sign-off is then no later state of the run.
-    fn needs_run(self) -> bool {
-        matches!(
-            self,
-            Self::RunOpened | Self::TaskStarted | Self::TaskResult | Self::Published | Self::Waiver | Self::Decision | Self::RunClosed
-        )
-    }
-
-    /// The folder of the package that explicit paths of this type's parts lie in, besides the default `evidence/`.
-    fn may_use(self, folder: &str) -> bool {
-        match folder {
-            "queries" | "trust" => self == Self::RunOpened,
-            "report" => self == Self::Published,
-            "sig" => self.statement_kind().is_some(),
-            _ => false,
-        }
-    }
-}
-
-/// A payload that an entry commits to, as its header names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
-    pub name: String,
-    /// Media type, such as `application/json`.
-    pub media: String,
-    /// Bytes.
-    pub size: u64,
-    pub commit: Hash,
-    /// Path in the package where it is not the default.
-    pub path: Option<String>,
-}
-
-impl Part {
-    /// Where the part lies in a package: its own path, or `evidence/<seq>-<name>`.
-    pub fn package_path(&self, seq: u64) -> String {
-        self.path.clone().unwrap_or_else(|| format!("evidence/{seq}-{}", self.name))
-    }
-}
+use super::kind::{EntryType, statement_path};
+use super::part::{Part, PartRef, read_parts};
 
 /// The program that wrote an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,7 +46,7 @@ impl From<encode::Malformed> for BadHeader {
     }
 }
 
-fn bad<T>(why: impl Into<String>) -> Result<T, BadHeader> {
+pub(super) fn bad<T>(why: impl Into<String>) -> Result<T, BadHeader> {
     Err(BadHeader(why.into()))
 }
 
@@ -173,7 +57,7 @@ pub struct RawHeader<'a> {
     pub ts: &'a str,
     pub run: Option<&'a str>,
     pub attempt: Option<u32>,
-    pub parts: Vec<Part>,
+    pub parts: Vec<PartRef<'a>>,
     pub refs: Vec<u64>,
     actor: &'a [u8],
     host: &'a [u8],
@@ -295,9 +179,9 @@ impl<'a> RawHeader<'a> {
             return bad(format!("{} names no run", kind.as_str()));
         }
         for part in &self.parts {
-            let Some(path) = &part.path else {
+            let Some(path) = part.path else {
                 match kind.statement_kind() {
-                    Some(_) if matches!(part.name.as_str(), "statement.json" | "statement.sig") => {
+                    Some(_) if matches!(part.name, "statement.json" | "statement.sig") => {
                         return bad("a statement lies under sig/");
                     }
                     _ => continue,
@@ -307,7 +191,7 @@ impl<'a> RawHeader<'a> {
             if !kind.may_use(folder) {
                 return bad(format!("a part of {} does not lie under {folder}/", kind.as_str()));
             }
-            if folder == "sig" && statement_path(seq, kind, &part.name).as_ref() != Some(path) {
+            if folder == "sig" && statement_path(seq, kind, part.name).as_deref() != Some(path) {
                 return bad("a part under sig/ is a statement or its signature");
             }
         }
@@ -347,7 +231,7 @@ impl Header {
             attempt: raw.attempt,
             target: raw.target.map(map).transpose()?,
             body: map(raw.body)?,
-            parts: raw.parts,
+            parts: raw.parts.iter().map(PartRef::to_owned).collect(),
             refs: raw.refs,
         })
     }
@@ -386,27 +270,6 @@ impl Header {
     }
 }
 
-/// The type that a header's last bytes name, without a look at the rest: keys are sorted, so canonical form ends with type and version.
-/// `None`: not canonical, or no type of the format. What it says of bytes that were never checked is a guess.
-pub fn kind_at_the_end(header: &[u8]) -> Option<EntryType> {
-    let rest = header.strip_suffix(b"\",\"v\":1}")?;
-    let quote = rest.iter().rposition(|b| *b == b'"')?;
-    if !rest[..quote].ends_with(b",\"type\":") {
-        return None;
-    }
-    EntryType::from_name(std::str::from_utf8(&rest[quote + 1..]).ok()?)
-}
-
-/// Where a statement or its signature lies in the package; `None` for other parts.
-pub fn statement_path(seq: u64, kind: EntryType, part: &str) -> Option<String> {
-    let kind = kind.statement_kind()?;
-    match part {
-        "statement.json" => Some(format!("sig/{seq}-{kind}.json")),
-        "statement.sig" => Some(format!("sig/{seq}-{kind}.sig")),
-        _ => None,
-    }
-}
-
 /// Text between the quotes; the bare bytes when the value is not a string, which no reader of these members accepts.
 fn unquoted(value: &[u8]) -> &[u8] {
     value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(b"")
@@ -438,89 +301,15 @@ pub fn is_run(run: &str) -> bool {
         && run.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
-/// Whether a text can name a part: `[a-z0-9][a-z0-9._-]{0,99}` with an extension.
-pub fn is_part_name(name: &str) -> bool {
-    let low = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    name.len() <= 100
-        && name.bytes().next().is_some_and(low)
-        && name.bytes().all(|b| low(b) || matches!(b, b'.' | b'_' | b'-'))
-        && name.rsplit_once('.').is_some_and(|(_, extension)| !extension.is_empty() && extension.bytes().all(low))
-}
-
-/// Whether a text is an explicit path of a part: `queries/`, `trust/`, `report/` or `sig/`, then one component `[A-Za-z0-9][A-Za-z0-9._-]{0,99}`.
-pub fn is_part_path(path: &str) -> bool {
-    let Some((folder, file)) = path.split_once('/') else { return false };
-    matches!(folder, "queries" | "trust" | "report" | "sig")
-        && file.len() <= 100
-        && file.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
-        && file.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
-}
-
+/// Keys are sorted, so a tool has one shape: `{"name":"…","sha256":"…","version":"…"}`.
 fn check_tool(tool: &[u8]) -> Result<(), BadHeader> {
-    let (mut members, mut held) = (0, 0);
-    each_child(tool, &mut |Member { key, value }| {
-        let good = match key {
-            b"name" | b"version" => value.first() == Some(&b'"') && value != b"\"\"",
-            b"sha256" => plain(value).is_some_and(Hash::is_hex),
-            _ => false,
-        };
-        members += 1;
-        held += u32::from(good);
-    })?;
-    // Keys are unique: three good ones are all three.
-    if (members, held) == (3, 3) { Ok(()) } else { bad("tool is not {name, sha256, version}") }
-}
-
-fn read_parts(list: &[u8]) -> Result<Vec<Part>, BadHeader> {
-    if list.first() != Some(&b'[') || list == b"[]" {
-        return bad("parts is not a list with elements");
-    }
-    let mut parts: Vec<Part> = Vec::new();
-    let mut wrong = None;
-    each_child(list, &mut |element| {
-        if wrong.is_some() {
-            return;
-        }
-        match read_part(element.value) {
-            Err(error) => wrong = Some(error),
-            Ok(part) => {
-                let same_path = |other: &Part| other.path.as_ref().zip(part.path.as_ref()).is_some_and(|(a, b)| a.eq_ignore_ascii_case(b));
-                if parts.iter().any(|other| other.name == part.name) {
-                    wrong = Some(BadHeader(format!("two parts named {}", part.name)));
-                } else if part.path.is_some() && parts.iter().any(same_path) {
-                    wrong = Some(BadHeader("two parts on one path".into()));
-                }
-                parts.push(part);
-            }
-        }
-    })?;
-    wrong.map_or(Ok(parts), Err)
-}
-
-fn read_part(object: &[u8]) -> Result<Part, BadHeader> {
-    if object.first() != Some(&b'{') {
-        return bad("a part is not an object");
-    }
-    let (mut name, mut media, mut size, mut commit, mut path) = (None, None, None, None, None);
-    let mut wrong = None;
-    each_child(object, &mut |Member { key, value }| match key {
-        b"name" => name = plain(value).filter(|name| is_part_name(name)),
-        b"media" => media = text(value).filter(|media| !media.is_empty()),
-        b"size" => size = natural(value),
-        b"commit" => commit = plain(value).and_then(Hash::from_hex),
-        b"path" => match plain(value).filter(|path| is_part_path(path)) {
-            None => wrong = Some("a part's path is not one of the format's"),
-            found => path = found,
-        },
-        _ => wrong = Some("unknown key of a part"),
-    })?;
-    if let Some(wrong) = wrong {
-        return bad(wrong);
-    }
-    let (Some(name), Some(media), Some(size), Some(commit)) = (name, media, size, commit) else {
-        return bad("a part is not {name, media, size, commit, path}");
+    let shape = || {
+        let (name, rest) = string(tool.strip_prefix(b"{\"name\":")?)?;
+        let (sha256, rest) = string(rest.strip_prefix(b",\"sha256\":")?)?;
+        let (version, rest) = string(rest.strip_prefix(b",\"version\":")?)?;
+        (rest == b"}" && name != b"\"\"" && version != b"\"\"" && plain(sha256).is_some_and(Hash::is_hex)).then_some(())
     };
-    Ok(Part { name: name.to_owned(), media, size, commit, path: path.map(str::to_owned) })
+    shape().ok_or_else(|| BadHeader("tool is not {name, sha256, version}".into()))
 }
 
 fn read_refs(list: &[u8], seq: u64) -> Result<Vec<u64>, BadHeader> {

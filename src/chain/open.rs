@@ -7,7 +7,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::from_sqlite;
 use super::hash::LedgerId;
-use super::header::{EntryType, RawHeader};
+use super::header::RawHeader;
+use super::kind::EntryType;
 use super::store::{Draft, Store};
 use super::{Error, Result};
 

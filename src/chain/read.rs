@@ -7,9 +7,10 @@ use rusqlite::params;
 
 use super::checkpoint::Checkpoint;
 use super::hash::{self, Hash};
-use super::header::{BadHeader, EntryType, Header, kind_at_the_end};
+use super::header::{BadHeader, Header};
+use super::kind::{EntryType, kind_at_the_end};
 use super::merkle;
-use super::parts::seq_column;
+use super::payload::seq_column;
 use super::store::{Entry, Head, Store};
 use super::verify::{Stored, Walk};
 use super::{Error, Fault, Result};

@@ -6,8 +6,8 @@
 use rusqlite::{Connection, params};
 
 use super::error::from_sqlite;
-use super::header::EntryType;
-use super::parts::seq_column;
+use super::kind::EntryType;
+use super::payload::seq_column;
 use super::store::{Draft, Entry, Store};
 use super::{Error, Result};
 

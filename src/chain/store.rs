@@ -9,8 +9,10 @@ use sha2::{Digest, Sha256};
 
 use super::error::from_sqlite;
 use super::hash::{self, Hash, LedgerId};
-use super::header::{self, EntryType, Header, Part, RawHeader, Tool};
-use super::parts::{Spooled, forget, seq_column, spool};
+use super::header::{Header, RawHeader, Tool};
+use super::kind::{self, EntryType};
+use super::part::{self, Part};
+use super::payload::{Spooled, forget, seq_column, spool};
 use super::read::{AnchorRow, SignatureRow};
 use super::{Error, Result};
 
@@ -203,7 +205,7 @@ impl Store {
             .iter()
             .zip(spooled)
             .map(|(part, spooled)| Part {
-                path: header::statement_path(seq, draft.kind, &part.name).or_else(|| part.path.clone()),
+                path: kind::statement_path(seq, draft.kind, &part.name).or_else(|| part.path.clone()),
                 name: part.name.clone(),
                 media: part.media.clone(),
                 size: spooled.size,
@@ -298,10 +300,10 @@ fn add_nodes(conn: &Connection, seq: u64, leaf: Hash) -> rusqlite::Result<()> {
 fn check_draft(draft: &Draft) -> Result<()> {
     let refuse = |why: String| Err(Error::Refused(why));
     for part in &draft.parts {
-        if !header::is_part_name(&part.name) {
+        if !part::is_part_name(&part.name) {
             return refuse(format!("{:?} cannot name a part: lower case letters, digits, . _ - and an extension", part.name));
         }
-        if let Some(path) = part.path.as_deref().filter(|path| !header::is_part_path(path)) {
+        if let Some(path) = part.path.as_deref().filter(|path| !part::is_part_path(path)) {
             return refuse(format!("{path:?} is not a path of the package's folders"));
         }
     }

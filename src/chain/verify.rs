@@ -1,7 +1,8 @@
 //! The walk along the chain: grammar, place, hash, for each entry in this order, and the tree beside it.
 
 use super::hash::{Hash, LedgerId, genesis, leaf};
-use super::header::{EntryType, RawHeader};
+use super::header::RawHeader;
+use super::kind::EntryType;
 use super::merkle::Frontier;
 
 /// What does not hold, as the word that verification prints and the reason.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::chain::encode::{self, Profile, natural, text};
+use crate::chain::encode::{self, Profile, natural, plain};
 use crate::chain::verify::Stored;
 use crate::chain::{Hash, LedgerId};
 
@@ -96,13 +96,13 @@ pub fn parse_entry_line(line: &[u8]) -> Option<Stored<'_>> {
     let comma = rest.iter().take(20).position(|b| *b == b',')?;
     let seq = natural(&rest[..comma])?;
     let rest = rest[comma..].strip_prefix(b",\"prev\":")?;
-    let prev = Hash::from_hex(&text(rest.get(..66)?)?)?;
+    let prev = Hash::from_hex(plain(rest.get(..66)?)?)?;
     let rest = rest[66..].strip_prefix(b",\"leaf\":")?;
-    let leaf = Hash::from_hex(&text(rest.get(..66)?)?)?;
+    let leaf = Hash::from_hex(plain(rest.get(..66)?)?)?;
     let header = rest[66..].strip_prefix(b",\"header\":")?.strip_suffix(b"}")?;
     let stored = Stored { seq, header, prev, leaf };
-    // A number has one spelling (no leading zero or sign).
-    (seq.to_string().as_bytes() == line.get(7..7 + comma)?).then_some(stored)
+    // A number has one spelling (no leading zero).
+    (comma == 1 || line[7] != b'0').then_some(stored)
 }
 
 fn number(text: &str) -> Option<u64> {

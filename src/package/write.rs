@@ -12,7 +12,7 @@ use super::zip::ZipWriter;
 use super::{Problem, manifest};
 use crate::chain::header::RawHeader;
 use crate::chain::verify::Stored;
-use crate::chain::{EntryType, Hash, Store};
+use crate::chain::{EntryType, Hash, PartRef, Store};
 use crate::sign::{Namespace, Signs, sshsig};
 
 /// A package on disk.
@@ -130,7 +130,7 @@ fn outlines(store: &Store) -> Result<Vec<Outline>, Problem> {
 
 pub(super) fn outline(seq: u64, raw: &RawHeader<'_>) -> Outline {
     let redacts = (raw.kind == EntryType::PartRedacted).then(|| raw.body_natural("seq").zip(raw.body_text("part"))).flatten();
-    Outline { seq, kind: raw.kind, run: raw.run.map(str::to_owned), parts: raw.parts.clone(), redacts }
+    Outline { seq, kind: raw.kind, run: raw.run.map(str::to_owned), parts: raw.parts.iter().map(PartRef::to_owned).collect(), redacts }
 }
 
 fn published_over(store: &Store, entries: &[Outline], run: &str, n: u64) -> Result<(), Problem> {

@@ -15,7 +15,7 @@ use super::{
     Attempt, AttemptResult, AttestationRecord, DecisionRecord, EntryInfo, LogText, NoteRecord, PartInfo, RefusedWaiver, ResultDocument,
     Run, SUITE_PART, SignerRecord, check_part_name, trust,
 };
-use crate::chain::header::kind_at_the_end;
+use crate::chain::kind::kind_at_the_end;
 use crate::chain::{Entry, EntryType, Fault, Result, Store};
 use crate::config::Config;
 use crate::domain::verdict::Waiver;
