@@ -21,6 +21,8 @@ mod scene;
 mod ssh_keygen;
 #[path = "verifiers/vectors.rs"]
 mod vectors;
+#[path = "verifiers/zip64.rs"]
+mod zip64;
 
 use std::path::Path;
 

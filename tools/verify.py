@@ -836,6 +836,19 @@ def pieces_of(file, left=None):
         yield piece
 
 
+def digest_of(pieces):
+    hasher = hashlib.sha256()
+    for piece in pieces:
+        hasher.update(piece)
+    return hasher.digest()
+
+
+def not_longer(part, path, most):
+    """A part that is read as a whole has a longest length, and its header says how long it is."""
+    if part.size > most:
+        raise Fault(f"MALFORMED({part.seq})", f"{path} is too long for what it says it is")
+
+
 class Package:
     """Files by name, out of an archive or an unpacked folder. Subclasses set `names` (sorted) and `pieces(name)`, which gives None for
     a file that is not there."""
@@ -901,8 +914,13 @@ class Package:
             return "ABSENT"
         return "HOLDS" if commitment(salts[key], pieces) == (part.commit, part.size) else "DIFFERS"
 
-    def part_bytes(self, part, path):
+    def part_bytes(self, part, path, most):
+        not_longer(part, path, most)
         return self.small(path)
+
+    def part_digest(self, part, path):
+        pieces = self.pieces(path)
+        return None if pieces is None else digest_of(pieces)
 
     def signatures(self):
         """(file, kind, number, key id, bytes) of each signature beside the chain."""
@@ -1065,9 +1083,14 @@ class Ledger:
         except Malformed:
             return "DIFFERS"
 
-    def part_bytes(self, part, path):
-        pieces = self.part_pieces(part) if part.size <= 4 * SMALL else None
+    def part_bytes(self, part, path, most):
+        not_longer(part, path, most)
+        pieces = self.part_pieces(part)
         return None if pieces is None else b"".join(pieces[1])
+
+    def part_digest(self, part, path):
+        pieces = self.part_pieces(part)
+        return None if pieces is None else digest_of(pieces[1])
 
     def part_pieces(self, part):
         """(salt, pieces) of a payload; None when it was erased or never there."""
@@ -1391,14 +1414,15 @@ class Verification:
         trusts, which is to be known and no fault."""
         if self.options.policy is not None:
             own = [item for item in self.placed if item[1].path == "trust/ledger.toml" and item[1].entry.run == self.run]
-            if not own or self.held.part_bytes(own[0][1], own[0][0]) != self.options.policy:
+            same_size = own and own[0][1].size == len(self.options.policy)
+            if not same_size or self.held.part_bytes(own[0][1], own[0][0], own[0][1].size) != self.options.policy:
                 raise Fault("POLICY-MISMATCH", f"run {self.run} was opened with another ledger.toml than yours")
         if self.options.signers is None:
             return
         theirs = [item for item in self.placed if item[1].path == "trust/allowed_signers.UNTRUSTED"]
         if theirs:
             path, part = theirs[-1]
-            raw = self.held.part_bytes(part, path)
+            raw = self.held.part_bytes(part, path, SMALL) if part.size <= SMALL else None
             try:
                 same = raw is not None and parse_signers(raw) == self.options.signers
             except Fault:
@@ -1443,7 +1467,7 @@ class Verification:
         if "statement.json" not in held or "statement.sig" not in held:
             raise Fault(f"UNSIGNED({seq})", f"the {kind} in entry {seq} carries no signed statement")
         (file, part), (sig_file, sig_part) = held["statement.json"], held["statement.sig"]
-        raw, signature = self.held.part_bytes(part, file), self.held.part_bytes(sig_part, sig_file)
+        raw, signature = self.held.part_bytes(part, file, STATEMENT_MAX), self.held.part_bytes(sig_part, sig_file, STATEMENT_MAX)
         if raw is None or signature is None:
             raise Fault(f"UNSIGNED({seq})", f"the statement of entry {seq}, or its signature, is gone")
         try:
@@ -1498,8 +1522,7 @@ class Verification:
             if not found:
                 raise Fault(f"REPORT-MISMATCH({name})", f"{file} is over a report that was not published at {statement.size}")
             path, part = found[-1]
-            raw = self.held.part_bytes(part, path)
-            if raw is not None and sha256(raw) != digest:
+            if self.held.part_digest(part, path) not in (None, digest):
                 raise Fault(f"REPORT-MISMATCH({name})", f"{file} was signed over another {name}")
         if statement.kind == "signoff":
             named = {name for name, _ in statement.subjects}
@@ -1566,7 +1589,7 @@ class Verification:
         """The rules of the run's own ledger.toml: they can only add. None where that was erased: nobody can say what the policy was."""
         for path, part in self.placed:
             if part.path == "trust/ledger.toml" and part.entry.run == self.run:
-                raw = self.held.part_bytes(part, path)
+                raw = self.held.part_bytes(part, path, SMALL)
                 if raw is None:
                     return None
                 try:

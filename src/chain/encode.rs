@@ -68,21 +68,68 @@ pub fn check(bytes: &[u8], profile: Profile) -> Result<(), Malformed> {
 
 /// Checks a whole document and gives each member of the outermost object to `each`, in order.
 pub fn scan<'a>(bytes: &'a [u8], profile: Profile, each: &mut dyn FnMut(Member<'a>)) -> Result<(), Malformed> {
-    if bytes.len() > profile.max() {
-        return Err(Malformed { at: profile.max(), why: "too long" });
-    }
-    if let Err(error) = std::str::from_utf8(bytes) {
-        return Err(Malformed { at: error.valid_up_to(), why: "not UTF-8" });
-    }
-    let mut scanner = Scanner { bytes, at: 0, profile };
-    if scanner.peek() != Some(b'{') {
-        return Err(scanner.fail("not an object"));
-    }
-    scanner.object(1, each)?;
-    if scanner.at != bytes.len() {
-        return Err(scanner.fail("bytes after the end"));
+    let mut members = Members::of(bytes, profile)?;
+    while let Some(key) = members.key()? {
+        each(Member { key, value: members.value()? });
     }
     Ok(())
+}
+
+/// The members of a document's outermost object, one after the other: a key, then its value.
+pub(super) struct Members<'a> {
+    scanner: Scanner<'a>,
+    last: &'a [u8],
+}
+
+impl<'a> Members<'a> {
+    /// Starts before the first member. The document is UTF-8 and not too long; the rest is found out on the way.
+    pub fn of(bytes: &'a [u8], profile: Profile) -> Result<Self, Malformed> {
+        if bytes.len() > profile.max() {
+            return Err(Malformed { at: profile.max(), why: "too long" });
+        }
+        if let Err(error) = std::str::from_utf8(bytes) {
+            return Err(Malformed { at: error.valid_up_to(), why: "not UTF-8" });
+        }
+        let mut scanner = Scanner { bytes, at: 0, profile };
+        scanner.eat(b'{', "not an object")?;
+        Ok(Self { scanner, last: b"" })
+    }
+
+    /// The next key, larger than the one before; `None` at the end of the document, after which there is nothing.
+    pub fn key(&mut self) -> Result<Option<&'a [u8]>, Malformed> {
+        let first = self.last.is_empty();
+        match self.scanner.peek() {
+            Some(b'}') => {
+                self.scanner.at += 1;
+                match self.scanner.peek() {
+                    None => return Ok(None),
+                    Some(_) => return Err(self.scanner.fail("bytes after the end")),
+                }
+            }
+            Some(b',') if !first => self.scanner.at += 1,
+            _ if !first => return Err(self.scanner.fail("neither comma nor end of object")),
+            _ => {}
+        }
+        self.last = self.scanner.key(self.last)?;
+        Ok(Some(self.last))
+    }
+
+    /// The value of the key that was given last, as it is spelled.
+    pub fn value(&mut self) -> Result<&'a [u8], Malformed> {
+        let start = self.scanner.at;
+        self.scanner.value(1)?;
+        Ok(&self.scanner.bytes[start..self.scanner.at])
+    }
+
+    /// Everything after the key that was given last: for a value that somebody else reads, byte for byte, who then says how long it was.
+    pub fn rest(&self) -> &'a [u8] {
+        &self.scanner.bytes[self.scanner.at..]
+    }
+
+    /// Passes over a value of so many bytes that somebody else read.
+    pub fn pass(&mut self, length: usize) {
+        self.scanner.at += length;
+    }
 }
 
 /// Gives the members of an object or the elements of an array to `each`, in order. The bytes are already known to be in the profile.
@@ -132,6 +179,14 @@ pub fn text(value: &[u8]) -> Option<String> {
         });
     }
     String::from_utf8(out).ok()
+}
+
+/// The string of the profile that bytes begin with, its quotes included, and the bytes after it; the bytes are checked.
+pub(super) fn checked_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut scanner = Scanner { bytes, at: 0, profile: Profile::Header };
+    scanner.peek().filter(|b| *b == b'"')?;
+    scanner.string().ok()?;
+    Some(bytes.split_at(scanner.at))
 }
 
 /// The string that bytes of the profile begin with, its quotes included, and the bytes after it; `None` when they begin with something else.
@@ -225,6 +280,25 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// A key and its colon. It is larger than `last`; the first is compared with the empty key, which is smaller than all.
+    fn key(&mut self, last: &[u8]) -> Result<&'a [u8], Malformed> {
+        self.eat(b'"', "not a key")?;
+        let start = self.at;
+        let rest = &self.bytes[start..];
+        self.at += rest.iter().position(|b| !self.profile.key_byte(*b)).unwrap_or(rest.len());
+        let key = &self.bytes[start..self.at];
+        if key.is_empty() || self.peek() != Some(b'"') {
+            return Err(self.fail("a character that keys do not have"));
+        }
+        // Mostly the first letters decide, which is cheaper than comparing the whole.
+        if key.first() <= last.first() && key <= last {
+            return Err(Malformed { at: start, why: if key == last { "duplicate key" } else { "keys out of order" } });
+        }
+        self.at += 1;
+        self.eat(b':', "no colon after a key")?;
+        Ok(key)
+    }
+
     fn object(&mut self, depth: usize, each: &mut dyn FnMut(Member<'a>)) -> Result<(), Malformed> {
         if depth > DEPTH_MAX {
             return Err(self.fail("nested too deeply"));
@@ -236,22 +310,8 @@ impl<'a> Scanner<'a> {
         }
         let mut last: &[u8] = b"";
         loop {
-            self.eat(b'"', "not a key")?;
-            let start = self.at;
-            let rest = &self.bytes[start..];
-            self.at += rest.iter().position(|b| !self.profile.key_byte(*b)).unwrap_or(rest.len());
-            let key = &self.bytes[start..self.at];
-            if key.is_empty() || self.peek() != Some(b'"') {
-                return Err(self.fail("a character that keys do not have"));
-            }
-            // The first key is compared with the empty one, which is smaller than all.
-            if key <= last {
-                return Err(Malformed { at: start, why: if key == last { "duplicate key" } else { "keys out of order" } });
-            }
-            last = key;
-            self.at += 1;
-            self.eat(b':', "no colon after a key")?;
-            let start = self.at;
+            last = self.key(last)?;
+            let (key, start) = (last, self.at);
             self.value(depth)?;
             each(Member { key, value: &self.bytes[start..self.at] });
             match self.peek() {

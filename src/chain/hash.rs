@@ -22,8 +22,13 @@ macro_rules! hex_newtype {
 
             /// Reads exactly the form that [`Self::to_hex`] writes; upper case is refused.
             pub fn from_hex(text: &str) -> Option<Self> {
+                Self::from_hex_bytes(text.as_bytes())
+            }
+
+            /// Reads the same form from bytes.
+            pub fn from_hex_bytes(text: &[u8]) -> Option<Self> {
                 let mut bytes = [0; $bytes];
-                from_lower_hex(text.as_bytes(), &mut bytes).then_some(Self(bytes))
+                from_lower_hex(text, &mut bytes).then_some(Self(bytes))
             }
 
             /// Whether [`Self::from_hex`] would read it.

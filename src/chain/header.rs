@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::encode::{self, Member, Profile, each_child, natural, plain, string, text};
+use super::encode::{self, Members, Profile, each_child, natural, plain, string, text};
 use super::hash::{Hash, LedgerId};
 use super::kind::{EntryType, statement_path};
 use super::part::{Part, PartRef, read_parts};
@@ -71,9 +71,10 @@ impl<'a> RawHeader<'a> {
     /// Reads the header of entry `seq`: profile first, then members, then what its type demands.
     pub fn read(seq: u64, bytes: &'a [u8]) -> Result<Self, BadHeader> {
         let (mut v, mut kind, mut ts, mut actor, mut host, mut tool, mut body) = (None, None, None, None, None, None, None);
-        let (mut run, mut task, mut attempt, mut target, mut parts, mut refs) = (None, None, None, None, None, None);
+        let (mut run, mut task, mut attempt, mut target, mut parts, mut refs) = (None, None, None, None, Vec::new(), None);
         let mut unknown = None;
-        encode::scan(bytes, Profile::Header, &mut |Member { key, value }| {
+        let mut members = Members::of(bytes, Profile::Header)?;
+        while let Some(key) = members.key()? {
             let slot = match key {
                 b"v" => &mut v,
                 b"type" => &mut kind,
@@ -86,12 +87,18 @@ impl<'a> RawHeader<'a> {
                 b"task" => &mut task,
                 b"attempt" => &mut attempt,
                 b"target" => &mut target,
-                b"parts" => &mut parts,
+                b"parts" => {
+                    let (list, length) = read_parts(members.rest())?;
+                    members.pass(length);
+                    parts = list;
+                    continue;
+                }
                 b"refs" => &mut refs,
                 _ => &mut unknown,
             };
+            let value = members.value()?;
             *slot = Some(if matches!(key, b"run" | b"ts" | b"type") { unquoted(value) } else { value });
-        })?;
+        }
         if unknown.is_some() {
             return bad("unknown key");
         }
@@ -132,7 +139,7 @@ impl<'a> RawHeader<'a> {
             ts,
             run,
             attempt,
-            parts: parts.map(read_parts).transpose()?.unwrap_or_default(),
+            parts,
             refs: refs.map(|refs| read_refs(refs, seq)).transpose()?.unwrap_or_default(),
             actor,
             host,

@@ -4,7 +4,7 @@
 //! `{"commit":"…","media":"…","name":"…"[,"path":"…"],"size":N}`. It is read in one pass, and nothing of it is copied: a ledger's headers are
 //! mostly parts, and verification reads every one.
 
-use super::encode::{natural, plain, string, text};
+use super::encode::{INT_MAX, checked_string, natural, text};
 use super::hash::Hash;
 use super::header::{BadHeader, bad};
 
@@ -54,20 +54,15 @@ impl PartRef<'_> {
     }
 }
 
-/// Reads the `parts` of a header, whose bytes are already known to be in the profile.
-pub(super) fn read_parts(list: &[u8]) -> Result<Vec<PartRef<'_>>, BadHeader> {
-    let Some(mut rest) = list.strip_prefix(b"[").filter(|rest| rest.starts_with(b"{")) else {
-        return bad("parts is not a list of objects");
-    };
+/// Reads the `parts` of a header, which `bytes` begin with: the parts, and how many bytes they took. Nothing is known of the bytes but that
+/// they are UTF-8; what is accepted is in the profile.
+pub(super) fn read_parts(bytes: &[u8]) -> Result<(Vec<PartRef<'_>>, usize), BadHeader> {
+    let Some(mut rest) = bytes.strip_prefix(b"[") else { return bad("parts is not a list") };
     let mut parts: Vec<PartRef<'_>> = Vec::with_capacity(4);
     loop {
-        let Some((part, after)) = read_part(rest) else { return bad("a part is not {commit, media, name, size} and perhaps a path") };
-        if !is_part_name(part.name) {
-            return bad("a part has a name that parts do not have");
-        }
-        if part.path.is_some_and(|path| !is_part_path(path)) {
-            return bad("a part's path is not one of the format's");
-        }
+        let Some((part, after)) = read_part(rest) else {
+            return bad("a part is not {commit, media, name, size} and perhaps a path, as the format has them");
+        };
         for other in &parts {
             if other.name == part.name {
                 return bad(format!("two parts named {}", part.name));
@@ -79,35 +74,58 @@ pub(super) fn read_parts(list: &[u8]) -> Result<Vec<PartRef<'_>>, BadHeader> {
         parts.push(part);
         match after.split_first() {
             Some((b',', next)) => rest = next,
-            // The list's own end: what is in the profile closes what it opened.
-            _ => return Ok(parts),
+            Some((b']', next)) => return Ok((parts, bytes.len() - next.len())),
+            _ => return bad("parts is a list without an end"),
         }
     }
 }
 
 /// One element of the list and the bytes after it; `None` for any other shape.
 fn read_part(bytes: &[u8]) -> Option<(PartRef<'_>, &[u8])> {
-    let (commit, rest) = string(bytes.strip_prefix(b"{\"commit\":")?)?;
-    let (media, rest) = string(rest.strip_prefix(b",\"media\":")?)?;
-    let (name, rest) = string(rest.strip_prefix(b",\"name\":")?)?;
-    let (path, rest) = match rest.strip_prefix(b",\"path\":") {
-        Some(rest) => string(rest).and_then(|(path, rest)| Some((Some(plain(path)?), rest)))?,
+    let (commit, rest) = bytes.strip_prefix(b"{\"commit\":\"")?.split_at_checked(64)?;
+    let commit = Hash::from_hex_bytes(commit)?;
+    let (media, rest) = checked_string(rest.strip_prefix(b"\",\"media\":")?)?;
+    let (name, rest) = quoted(rest.strip_prefix(b",\"name\":\"")?)?;
+    let (path, rest) = match rest.strip_prefix(b",\"path\":\"") {
+        Some(rest) => quoted(rest).map(|(path, rest)| (Some(path), rest))?,
         None => (None, rest),
     };
     let rest = rest.strip_prefix(b",\"size\":")?;
-    let digits = rest.iter().position(|b| *b == b'}')?;
-    let (size, rest) = (natural(&rest[..digits])?, &rest[digits + 1..]);
-    let part = PartRef { name: plain(name)?, media, size, commit: Hash::from_hex(plain(commit)?)?, path };
-    (media != b"\"\"").then_some((part, rest))
+    let digits = rest.iter().position(|b| !b.is_ascii_digit())?;
+    let size = natural(&rest[..digits]).filter(|size| (digits == 1 || rest[0] != b'0') && *size <= INT_MAX.unsigned_abs())?;
+    let rest = rest[digits..].strip_prefix(b"}")?;
+    let held = media != b"\"\"" && is_part_name(name) && path.is_none_or(is_part_path);
+    held.then_some((PartRef { name, media, size, commit, path }, rest))
 }
+
+/// Characters of names and paths up to a quote, and the bytes after that.
+fn quoted(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let end = bytes.iter().position(|b| !NAME[usize::from(*b)])?;
+    let rest = bytes[end..].strip_prefix(b"\"")?;
+    Some((std::str::from_utf8(&bytes[..end]).ok()?, rest))
+}
+
+/// The bytes that names and paths of parts are made of.
+const NAME: [bool; 256] = {
+    let mut name = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        name[b] = matches!(b as u8, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' | b'/');
+        b += 1;
+    }
+    name
+};
 
 /// Whether a text can name a part: `[a-z0-9][a-z0-9._-]{0,99}` with an extension.
 pub fn is_part_name(name: &str) -> bool {
-    let low = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    name.len() <= 100
-        && name.bytes().next().is_some_and(low)
-        && name.bytes().all(|b| low(b) || matches!(b, b'.' | b'_' | b'-'))
-        && name.rsplit_once('.').is_some_and(|(_, extension)| !extension.is_empty() && extension.bytes().all(low))
+    let bytes = name.as_bytes();
+    let low = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let extension = bytes.iter().rev().take_while(|b| low(b)).count();
+    (3..=100).contains(&bytes.len())
+        && low(&bytes[0])
+        && (1..bytes.len() - 1).contains(&extension)
+        && bytes[bytes.len() - 1 - extension] == b'.'
+        && bytes.iter().all(|b| low(b) || matches!(b, b'.' | b'_' | b'-'))
 }
 
 /// Whether a text is an explicit path of a part: `queries/`, `trust/`, `report/` or `sig/`, then one component `[A-Za-z0-9][A-Za-z0-9._-]{0,99}`.

@@ -29,6 +29,12 @@ pub struct Outline {
     pub redacts: Option<(u64, String)>,
 }
 
+impl AsRef<Self> for Outline {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 /// A part with its place in the package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed {
@@ -46,29 +52,33 @@ impl Placed {
 }
 
 /// N(run): 1 + last entry of the run whose type is not published, decision or part.redacted. 0: no such run.
-pub fn cut(entries: &[Outline], run: &str) -> u64 {
+pub fn cut<E: AsRef<Outline>>(entries: &[E], run: &str) -> u64 {
     let counts = |kind| !matches!(kind, EntryType::Published | EntryType::Decision | EntryType::PartRedacted);
-    entries.iter().rev().find(|e| e.run.as_deref() == Some(run) && counts(e.kind)).map_or(0, |e| e.seq + 1)
+    outlines(entries).rev().find(|e| e.run.as_deref() == Some(run) && counts(e.kind)).map_or(0, |e| e.seq + 1)
 }
 
 /// T(run): 1 + last entry of the run. 0: no such run.
-pub fn end(entries: &[Outline], run: &str) -> u64 {
-    entries.iter().rev().find(|e| e.run.as_deref() == Some(run)).map_or(0, |e| e.seq + 1)
+pub fn end<E: AsRef<Outline>>(entries: &[E], run: &str) -> u64 {
+    outlines(entries).rev().find(|e| e.run.as_deref() == Some(run)).map_or(0, |e| e.seq + 1)
+}
+
+fn outlines<E: AsRef<Outline>>(entries: &[E]) -> impl DoubleEndedIterator<Item = &Outline> {
+    entries.iter().map(E::as_ref)
 }
 
 /// The parts that a package of the run holds, in entry order, with their places: parts of entries of this run or of no run.
 ///
 /// A run may have been published more than once; the newest part that names a path lies there, older ones at their default path.
-pub fn place(entries: &[Outline], run: &str) -> Vec<Placed> {
+pub fn place<E: AsRef<Outline>>(entries: &[E], run: &str) -> Vec<Placed> {
     let ours = |e: &&Outline| e.run.is_none() || e.run.as_deref() == Some(run);
     let mut newest: BTreeMap<String, u64> = BTreeMap::new();
-    for entry in entries.iter().filter(ours) {
+    for entry in outlines(entries).filter(ours) {
         for path in entry.parts.iter().filter_map(|part| part.path.as_ref()) {
             newest.insert(path.to_ascii_lowercase(), entry.seq);
         }
     }
     let mut placed = Vec::new();
-    for entry in entries.iter().filter(ours) {
+    for entry in outlines(entries).filter(ours) {
         for part in &entry.parts {
             let own = part.path.as_ref().filter(|path| newest.get(&path.to_ascii_lowercase()) == Some(&entry.seq));
             let path = own.cloned().unwrap_or_else(|| format!("evidence/{}-{}", entry.seq, part.name));

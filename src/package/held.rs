@@ -5,17 +5,19 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use super::contents::Placed;
 use super::manifest::parse_entry_line;
 use super::scan::Archive;
-use super::{Problem, malformed_archive, zip};
+use super::{Problem, cores, malformed_archive, zip};
 use crate::chain::encode::HEADER_MAX;
 use crate::chain::hash::Commitment;
 use crate::chain::verify::Stored;
-use crate::chain::{Fault, SignatureRow, Signed, Store};
+use crate::chain::{Fault, Hash, SignatureRow, Signed, Store};
 
 /// Files that are read whole have at most this many bytes.
-const SMALL: u64 = 64 * 1024 * 1024;
+pub(super) const SMALL: u64 = 64 * 1024 * 1024;
 
 /// The thing under verification.
 pub(super) enum Held<'a> {
@@ -58,30 +60,18 @@ impl Held<'_> {
         }
     }
 
+    /// The files of a package; `None` of a ledger, which has tables.
+    pub fn package(&self) -> Option<Files<'_>> {
+        match self {
+            Self::Ledger(_) => None,
+            Self::Archive(archive) => Some(Files::Archive(archive)),
+            Self::Folder(folder) => Some(Files::Folder(folder)),
+        }
+    }
+
     /// Gives a file's bytes piece by piece; its size, or `None` when it is not there.
     pub fn stream(&self, name: &str, each: &mut dyn FnMut(&[u8])) -> Result<Option<u64>, Problem> {
-        match self {
-            Self::Ledger(_) => Ok(None),
-            Self::Archive(archive) => archive.stream(name, each),
-            Self::Folder(folder) => {
-                let path = folder.join(name);
-                let mut file = match File::open(&path) {
-                    Ok(file) => file,
-                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-                    Err(e) => return Err(Problem::io(&path, &e)),
-                };
-                let mut buffer = vec![0; 256 * 1024];
-                let mut size = 0;
-                loop {
-                    let n = file.read(&mut buffer).map_err(|e| Problem::io(&path, &e))?;
-                    if n == 0 {
-                        return Ok(Some(size));
-                    }
-                    size += n as u64;
-                    each(&buffer[..n]);
-                }
-            }
-        }
+        self.package().map_or(Ok(None), |files| files.stream(name, each))
     }
 
     /// A small file as a whole.
@@ -136,32 +126,26 @@ impl Held<'_> {
         }
     }
 
-    /// Checks a part against its commitment.
-    pub fn part_state(&self, placed: &Placed, lists: &Lists) -> Result<PartState, Problem> {
-        if let Self::Ledger(store) = self {
-            return match store.copy_part(placed.seq, &placed.part.name, &mut std::io::sink()) {
-                Ok(Some(_)) => Ok(PartState::Holds),
-                Ok(None) => Ok(PartState::Absent),
-                Err(crate::chain::Error::Fault(fault)) if fault.name() == "EDITED" => Ok(PartState::Differs),
-                Err(crate::chain::Error::Fault(fault)) if fault.name() == "MISSING" => Ok(PartState::Absent),
-                Err(error) => Err(error.into()),
-            };
+    /// Checks parts against their commitments: what became of each, or why it cannot be said, in their order.
+    pub fn part_states(&self, placed: &[Placed], lists: &Lists) -> Vec<Result<PartState, Problem>> {
+        match (self, self.package()) {
+            (_, Some(files)) => {
+                let sizes: Vec<u64> = placed.iter().map(|placed| placed.part.size).collect();
+                cores::each(&sizes, &|i| files.part_state(&placed[i], lists))
+            }
+            (Self::Ledger(store), _) => placed.iter().map(|placed| stored_part(store, placed)).collect(),
+            _ => Vec::new(),
         }
-        let key = (placed.seq, placed.part.name.clone());
-        let Some(salt) = lists.salts.get(&key) else {
-            return Ok(if lists.withheld.contains(&key) && placed.may_be_withheld() { PartState::Withheld } else { PartState::Absent });
-        };
-        let mut commitment = Commitment::new(salt);
-        let there = self.stream(&placed.path, &mut |piece| commitment.update(piece))?;
-        Ok(match there {
-            None => PartState::Absent,
-            Some(size) if size == placed.part.size && commitment.finish() == placed.part.commit => PartState::Holds,
-            Some(_) => PartState::Differs,
-        })
     }
 
-    /// A small part's bytes; `None` when it is not there.
-    pub fn part_bytes(&self, placed: &Placed) -> Result<Option<Vec<u8>>, Problem> {
+    /// The bytes of a part that is read as a whole; `None` when it is not there. A longer one than `most` bytes is no such part: its header
+    /// says how long it is, so nobody's memory is spent on finding out.
+    pub fn part_bytes(&self, placed: &Placed, most: u64) -> Result<Option<Vec<u8>>, Problem> {
+        if placed.part.size > most {
+            return Err(
+                Fault::new(format!("MALFORMED({})", placed.seq), format!("{} is too long for what it says it is", placed.path)).into()
+            );
+        }
         match self {
             Self::Ledger(store) => match store.part(placed.seq, &placed.part.name) {
                 Ok(bytes) => Ok(bytes),
@@ -170,6 +154,19 @@ impl Held<'_> {
             },
             _ => self.small(&placed.path),
         }
+    }
+
+    /// The digest of a part; `None` when it is not there.
+    pub fn part_digest(&self, placed: &Placed) -> Result<Option<Hash>, Problem> {
+        let mut hasher = Sha256::new();
+        let there = match self {
+            Self::Ledger(store) => match store.copy_part(placed.seq, &placed.part.name, &mut hasher) {
+                Err(crate::chain::Error::Fault(fault)) if fault.name() == "MISSING" => None,
+                copied => copied?,
+            },
+            _ => self.stream(&placed.path, &mut |piece| hasher.update(piece))?,
+        };
+        Ok(there.map(|_| Hash(hasher.finalize().into())))
     }
 
     /// Signatures beside the chain, with the names that verification gives them.
@@ -185,6 +182,91 @@ impl Held<'_> {
             }
         }
         Ok(found)
+    }
+}
+
+/// A package's files, which several threads may read at once.
+#[derive(Clone, Copy)]
+pub(super) enum Files<'a> {
+    Archive(&'a Archive),
+    Folder(&'a Path),
+}
+
+impl Files<'_> {
+    /// Gives a file's bytes piece by piece; its size, or `None` when it is not there.
+    fn stream(self, name: &str, each: &mut dyn FnMut(&[u8])) -> Result<Option<u64>, Problem> {
+        let folder = match self {
+            Self::Archive(archive) => return archive.stream(name, each),
+            Self::Folder(folder) => folder,
+        };
+        use std::io::ErrorKind::{NotADirectory, NotFound};
+        let path = folder.join(name);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if matches!(e.kind(), NotFound | NotADirectory) => return Ok(None),
+            Err(e) => return Err(Problem::io(&path, &e)),
+        };
+        let mut buffer = vec![0; 256 * 1024];
+        let mut size = 0;
+        loop {
+            let n = file.read(&mut buffer).map_err(|e| Problem::io(&path, &e))?;
+            if n == 0 {
+                return Ok(Some(size));
+            }
+            size += n as u64;
+            each(&buffer[..n]);
+        }
+    }
+
+    /// The digest of each file, or why it has none, in the order of the files; of an archive also that of its bytes as a whole.
+    pub fn digests(self, files: &[(String, u64)]) -> Digests {
+        let mut sizes: Vec<u64> = files.iter().map(|(_, size)| *size).collect();
+        if let Self::Archive(archive) = self {
+            sizes.push(archive.size());
+        }
+        let digest = |i: usize| {
+            let mut hasher = Sha256::new();
+            match (self, files.get(i)) {
+                (_, Some((name, _))) => self.stream(name, &mut |piece| hasher.update(piece)).map(|_| ())?,
+                (Self::Archive(archive), None) => archive.stream_whole(&mut |piece| hasher.update(piece))?,
+                (Self::Folder(_), None) => {}
+            }
+            Ok(Hash(hasher.finalize().into()))
+        };
+        let mut of_files = cores::each(&sizes, &digest);
+        let whole = if matches!(self, Self::Archive(_)) { of_files.pop() } else { None };
+        Digests { of_files, whole }
+    }
+
+    fn part_state(self, placed: &Placed, lists: &Lists) -> Result<PartState, Problem> {
+        let key = (placed.seq, placed.part.name.clone());
+        let Some(salt) = lists.salts.get(&key) else {
+            return Ok(if lists.withheld.contains(&key) && placed.may_be_withheld() { PartState::Withheld } else { PartState::Absent });
+        };
+        let mut commitment = Commitment::new(salt);
+        let there = self.stream(&placed.path, &mut |piece| commitment.update(piece))?;
+        Ok(match there {
+            None => PartState::Absent,
+            Some(size) if size == placed.part.size && commitment.finish() == placed.part.commit => PartState::Holds,
+            Some(_) => PartState::Differs,
+        })
+    }
+}
+
+/// What a package's files hash to.
+pub(super) struct Digests {
+    pub of_files: Vec<Result<Hash, Problem>>,
+    /// Of the archive's bytes as a whole.
+    pub whole: Option<Result<Hash, Problem>>,
+}
+
+fn stored_part(store: &Store, placed: &Placed) -> Result<PartState, Problem> {
+    match store.copy_part(placed.seq, &placed.part.name, &mut std::io::sink()) {
+        Ok(Some(_)) => Ok(PartState::Holds),
+        Ok(None) => Ok(PartState::Absent),
+        Err(crate::chain::Error::Fault(fault)) if fault.name() == "EDITED" => Ok(PartState::Differs),
+        Err(crate::chain::Error::Fault(fault)) if fault.name() == "MISSING" => Ok(PartState::Absent),
+        Err(error) => Err(error.into()),
     }
 }
 

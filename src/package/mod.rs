@@ -13,6 +13,7 @@ pub mod verify;
 pub mod write;
 pub mod zip;
 
+mod cores;
 mod held;
 mod signatures;
 

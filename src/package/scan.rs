@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::zip::{self, Record};
@@ -20,6 +21,8 @@ const END64: u64 = 56 + 20;
 #[derive(Debug)]
 pub struct Archive {
     file: File,
+    /// Bytes.
+    size: u64,
     records: Vec<Record>,
 }
 
@@ -31,7 +34,7 @@ pub fn scan(path: &Path) -> Result<Archive, Problem> {
         Problem::Io(why) => Problem::Io(format!("{}: {why}", path.display())),
         other => other,
     })?;
-    Ok(Archive { file, records })
+    Ok(Archive { file, size: total, records })
 }
 
 /// Judges the structure of an archive of `total` bytes; its records, in byte order of names.
@@ -191,26 +194,46 @@ impl Archive {
         self.records.iter().map(|record| (record.name.as_str(), record.size))
     }
 
+    /// Bytes of the archive as a whole.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Gives the bytes of the archive as a whole, piece by piece.
+    pub fn stream_whole(&self, each: &mut dyn FnMut(&[u8])) -> Result<(), Problem> {
+        self.range(0, self.size, each).map_err(|e| Problem::Io(format!("the archive: {e}")))
+    }
+
+    fn range(&self, mut at: u64, mut left: u64, each: &mut dyn FnMut(&[u8])) -> std::io::Result<()> {
+        let mut buffer = vec![0; usize::try_from(left).unwrap_or(usize::MAX).min(256 * 1024)];
+        while left > 0 {
+            let want = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+            // Without a seek, so that several threads may read at once.
+            let n = self.file.read_at(&mut buffer[..want], at)?;
+            if n == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+            each(&buffer[..n]);
+            at += n as u64;
+            left -= n as u64;
+        }
+        Ok(())
+    }
+
     /// Gives a file's bytes piece by piece and checks its CRC at the end. `None`: no such file.
     pub fn stream(&self, name: &str, each: &mut dyn FnMut(&[u8])) -> Result<Option<u64>, Problem> {
         let Ok(found) = self.records.binary_search_by(|r| r.name.as_str().cmp(name)) else { return Ok(None) };
         let record = &self.records[found];
-        let io = |e: std::io::Error| Problem::Io(format!("{name}: {e}"));
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(record.offset + record.local().len() as u64)).map_err(io)?;
         let mut crc = crc32fast::Hasher::new();
-        let mut buffer = vec![0; 256 * 1024];
-        let mut left = record.size;
-        while left > 0 {
-            let want = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-            let n = file.read(&mut buffer[..want]).map_err(io)?;
-            if n == 0 {
-                return Err(malformed_archive("cut short"));
-            }
-            crc.update(&buffer[..n]);
-            each(&buffer[..n]);
-            left -= n as u64;
-        }
+        let start = record.offset + record.local().len() as u64;
+        let mut checked = |piece: &[u8]| {
+            crc.update(piece);
+            each(piece);
+        };
+        self.range(start, record.size, &mut checked).map_err(|e| match e.kind() {
+            std::io::ErrorKind::UnexpectedEof => malformed_archive("cut short"),
+            _ => Problem::Io(format!("{name}: {e}")),
+        })?;
         if crc.finalize() != record.crc {
             return Err(malformed_archive(&format!("CRC of {name}")));
         }

@@ -3,6 +3,7 @@
 use super::contents::Placed;
 use super::verify::{Options, Verifier};
 use super::{Problem, malformed_archive};
+use crate::chain::encode::STATEMENT_MAX;
 use crate::chain::{Checkpoint, EntryType, Fault, Signed, hash};
 use crate::sign::signers::Standing;
 use crate::sign::{Namespace, PublicKey, SignError, Signoff, Statement, sshsig, task_message};
@@ -19,6 +20,9 @@ pub struct SignatureFact {
     /// The principal by the trusted file; `None` without one.
     pub principal: Option<String>,
 }
+
+/// Longest statement, and longest signature, bytes.
+const LONGEST: u64 = STATEMENT_MAX as u64;
 
 fn fault<T>(word: String, why: impl Into<String>) -> Result<T, Problem> {
     Err(Fault::new(word, why).into())
@@ -86,12 +90,14 @@ impl Verifier<'_, '_> {
         let entry = &self.entries[index].outline;
         let (seq, kind, run) = (entry.seq, entry.kind, entry.run.clone());
         let word = kind.statement_kind().unwrap_or_default();
-        let find = |name: &str| self.placed.iter().find(|p: &&Placed| p.seq == seq && p.part.name == name);
+        // Placed in entry order: an entry's parts stand together, and are found without a look at all others'.
+        let first = self.placed.partition_point(|p| p.seq < seq);
+        let find = |name: &str| self.placed[first..].iter().take_while(|p| p.seq == seq).find(|p| p.part.name == name);
         let (Some(json), Some(sig)) = (find("statement.json"), find("statement.sig")) else {
             return fault(format!("UNSIGNED({seq})"), format!("the {word} in entry {seq} carries no signed statement"));
         };
         let (file, sig_file) = (json.path.clone(), sig.path.clone());
-        let (Some(bytes), Some(signature)) = (self.held.part_bytes(json)?, self.held.part_bytes(sig)?) else {
+        let (Some(bytes), Some(signature)) = (self.held.part_bytes(json, LONGEST)?, self.held.part_bytes(sig, LONGEST)?) else {
             return fault(format!("UNSIGNED({seq})"), format!("the statement of entry {seq}, or its signature, is gone"));
         };
         let statement = match Statement::parse(&bytes) {
@@ -175,9 +181,7 @@ impl Verifier<'_, '_> {
                     format!("{file} is over a report that was not published at {}", statement.size),
                 );
             };
-            if let Some(bytes) = self.held.part_bytes(published)?
-                && hash::sha256(&bytes) != *digest
-            {
+            if self.held.part_digest(published)?.is_some_and(|found| found != *digest) {
                 return fault(format!("REPORT-MISMATCH({name})"), format!("{file} was signed over another {name}"));
             }
         }

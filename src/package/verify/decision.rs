@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{EntryFacts, EntryType, Placed, Problem, Verifier, contents, fault};
+use crate::package::held::SMALL;
 use crate::sign::decision::Policy;
 use crate::sign::{Decision, evaluate};
 
@@ -11,7 +12,7 @@ impl Verifier<'_, '_> {
         if self.run.is_empty() {
             return Ok("no run yet".into());
         }
-        let n = contents::cut(&self.outlines(), &self.run);
+        let n = contents::cut(&self.entries, &self.run);
         for entry in self.entries.iter().filter(|e| e.outline.run.as_deref() == Some(self.run.as_str())) {
             if matches!(entry.outline.kind, EntryType::RunOpened | EntryType::TaskStarted | EntryType::TaskResult | EntryType::Note) {
                 self.workers.principals.insert(entry.actor.clone());
@@ -49,7 +50,7 @@ impl Verifier<'_, '_> {
     /// The policy of the run's own ledger.toml: it can only add to what always holds. `None`: the file was erased.
     fn policy(&self) -> Result<Option<Rules>, Problem> {
         let Some(placed) = self.policy_part() else { return Ok(Some(Rules::default())) };
-        let Some(bytes) = self.held.part_bytes(placed)? else { return Ok(None) };
+        let Some(bytes) = self.held.part_bytes(placed, SMALL)? else { return Ok(None) };
         let table: Option<toml::Table> = std::str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok());
         let Some(table) = table else { return fault(format!("MALFORMED({})", placed.seq), format!("{} is not TOML", placed.path)) };
         Ok(Some(Rules::of(&table)))

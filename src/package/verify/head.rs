@@ -1,18 +1,18 @@
 //! The stages of head and anchors: is this the history that it says it is, and the one that others know?
 
-use super::{Checkpoint, EntryType, Manifest, Outline, Placed, Problem, Verifier, contents, fault, place};
+use super::{Checkpoint, EntryFacts, EntryType, Manifest, Outline, Placed, Problem, Verifier, contents, fault, place};
 use crate::chain::{Hash, LedgerId};
 
 impl Verifier<'_, '_> {
     pub(super) fn check_head(&mut self) -> Result<String, Problem> {
         let size = self.tree.size();
-        let outlines = self.outlines();
+        let entries = &self.entries;
         let note = if self.is_package() {
             let Some(manifest) = self.held.small("manifest.json")?.as_deref().and_then(Manifest::parse) else {
                 return fault("EDITED(manifest.json)", "manifest.json is missing or not of its one form");
             };
             self.run.clone_from(&manifest.run);
-            self.check_manifest(&manifest, &outlines)?;
+            self.check_manifest(&manifest)?;
             for (name, _) in self.held.files()? {
                 if name.starts_with("ledger/checkpoints/") {
                     self.check_checkpoint_file(&name)?;
@@ -20,24 +20,24 @@ impl Verifier<'_, '_> {
             }
             format!("size {size} and root as the manifest says")
         } else {
-            let newest = outlines.iter().rev().find(|e| e.kind == EntryType::RunOpened).and_then(|e| e.run.clone());
+            let newest = entries.iter().map(|e| &e.outline).rev().find(|e| e.kind == EntryType::RunOpened).and_then(|e| e.run.clone());
             self.run = self.options.run.clone().or(newest).unwrap_or_default();
-            if self.options.run.is_some() && contents::end(&outlines, &self.run) == 0 {
+            if self.options.run.is_some() && contents::end(entries, &self.run) == 0 {
                 return fault("WRONG-LEDGER", format!("this ledger has no run {}", self.run));
             }
             format!("size {size}; only an anchor shows that nothing was cut off")
         };
         if let Some((id, run)) = &self.options.expect
             && (*id != self.id
-                || run.as_ref().is_some_and(|run| contents::end(&outlines, run) == 0 || (self.is_package() && *run != self.run)))
+                || run.as_ref().is_some_and(|run| contents::end(entries, run) == 0 || (self.is_package() && *run != self.run)))
         {
             return fault("WRONG-LEDGER", "this is not the ledger or run that you expect");
         }
-        self.placed = if self.is_package() { place(&outlines, &self.run) } else { all_parts(&outlines) };
+        self.placed = if self.is_package() { place(entries, &self.run) } else { all_parts(entries) };
         Ok(note)
     }
 
-    fn check_manifest(&self, manifest: &Manifest, outlines: &[Outline]) -> Result<(), Problem> {
+    fn check_manifest(&self, manifest: &Manifest) -> Result<(), Problem> {
         let size = self.tree.size();
         if manifest.ledger_id != self.id {
             return fault("WRONG-LEDGER", "the manifest is another ledger's");
@@ -45,7 +45,7 @@ impl Verifier<'_, '_> {
         if manifest.size > size {
             return fault("TRUNCATED", format!("the manifest speaks of {} entries; {size} are here", manifest.size));
         }
-        let (n, t) = (contents::cut(outlines, &manifest.run), contents::end(outlines, &manifest.run));
+        let (n, t) = (contents::cut(&self.entries, &manifest.run), contents::end(&self.entries, &manifest.run));
         if n == 0 {
             return fault("WRONG-LEDGER", format!("the entries have no run {}", manifest.run));
         }
@@ -135,10 +135,10 @@ impl Verifier<'_, '_> {
 }
 
 /// A ledger's parts: all of them, under the names that they would have in a package of their run.
-fn all_parts(outlines: &[Outline]) -> Vec<Placed> {
+fn all_parts(entries: &[EntryFacts]) -> Vec<Placed> {
     let each = |entry: &Outline| {
         let (seq, kind) = (entry.seq, entry.kind);
         entry.parts.iter().map(move |part| Placed { seq, kind, part: part.clone(), path: part.package_path(seq) }).collect::<Vec<_>>()
     };
-    outlines.iter().flat_map(each).collect()
+    entries.iter().map(|entry| &entry.outline).flat_map(each).collect()
 }

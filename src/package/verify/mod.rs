@@ -9,9 +9,8 @@ mod parts;
 mod proof;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::Path;
-
-use sha2::{Digest, Sha256};
 
 use super::contents::{self, Outline, Placed, place};
 use super::held::{Held, Lists, PartState};
@@ -132,12 +131,29 @@ pub(super) struct EntryFacts {
     verdict: Option<String>,
 }
 
+impl AsRef<Outline> for EntryFacts {
+    fn as_ref(&self) -> &Outline {
+        &self.outline
+    }
+}
+
 /// The two files beside an archive.
 #[derive(Clone)]
 pub(super) struct Sidecar {
     pub name: String,
     pub sha256: Vec<u8>,
     pub sig: Option<Vec<u8>>,
+}
+
+impl Sidecar {
+    /// Whether the `.sha256` names an archive of this digest.
+    fn names(&self, digest: &Hash) -> Result<(), Fault> {
+        let name = &self.name;
+        match self.sha256 == format!("{digest}  {name}\n").as_bytes() {
+            true => Ok(()),
+            false => Err(Fault::new(format!("EDITED({name})"), format!("the archive is not the one that {name}.sha256 names"))),
+        }
+    }
 }
 
 /// The state that stages hand on.
@@ -158,6 +174,8 @@ pub(super) struct Verifier<'a, 'o> {
     /// Keys that an entry took away, and the first entry that did.
     pub revoked: BTreeMap<PublicKey, u64>,
     pub workers: Workers,
+    /// What each file of a package hashes to, in the order of the files.
+    digests: Vec<Result<Hash, Problem>>,
     lists: Lists,
     absent: Vec<(String, &'static str)>,
     findings: Vec<String>,
@@ -204,8 +222,7 @@ fn opened(path: &Path) -> Result<Opened, NotOpened> {
         return Ok(Opened::Package(Held::Folder(path.to_owned()), None));
     }
     let mut magic = [0; 16];
-    let n =
-        std::fs::File::open(path).and_then(|mut f| std::io::Read::read(&mut f, &mut magic)).map_err(|e| package(Problem::io(path, &e)))?;
+    let n = std::fs::File::open(path).and_then(|mut f| f.read(&mut magic)).map_err(|e| package(Problem::io(path, &e)))?;
     if magic[..n] == *b"SQLite format 3\0" {
         return Store::open_to_verify(path).map(Opened::Ledger).map_err(|error| NotOpened { what: "ledger", problem: error.into() });
     }
@@ -240,7 +257,12 @@ pub fn leaves(path: &Path) -> Result<(LedgerId, Vec<Hash>), Problem> {
     };
     match opened(path)? {
         Opened::Ledger(store) => Held::Ledger(&store).entries(&mut each)?,
-        Opened::Package(held, _) => held.entries(&mut each)?,
+        Opened::Package(held, sidecar) => {
+            if let Some(sidecar) = sidecar {
+                sidecar.names(&digest_of(path)?)?;
+            }
+            held.entries(&mut each)?;
+        }
     }
     match walk.ledger_id() {
         Some(id) => Ok((id, leaves)),
@@ -258,8 +280,10 @@ fn archive(path: &Path) -> Result<(Held<'static>, Sidecar), Problem> {
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let beside = |suffix: &str| -> Result<Option<Vec<u8>>, Problem> {
         let file = path.with_file_name(format!("{name}{suffix}"));
-        match std::fs::read(&file) {
-            Ok(bytes) => Ok(Some(bytes)),
+        let mut bytes = Vec::new();
+        // Both have some hundred bytes. More than that is neither, and is not worth the memory.
+        match std::fs::File::open(&file).and_then(|opened| opened.take(1 << 16).read_to_end(&mut bytes)) {
+            Ok(_) => Ok(Some(bytes)),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Problem::io(&file, &e)),
         }
@@ -267,10 +291,6 @@ fn archive(path: &Path) -> Result<(Held<'static>, Sidecar), Problem> {
     let Some(sha256) = beside(".sha256")? else {
         return Err(Fault::new(format!("MISSING({name}.sha256)"), "the file that names the archive's digest is not beside it").into());
     };
-    let digest = digest_of(path)?;
-    if sha256 != format!("{digest}  {name}\n").as_bytes() {
-        return Err(Fault::new(format!("EDITED({name})"), format!("the archive is not the one that {name}.sha256 names")).into());
-    }
     let sig = beside(".sig")?;
     Ok((Held::Archive(archive), Sidecar { name, sha256, sig }))
 }
@@ -301,6 +321,7 @@ fn finish(opened: Result<(Held<'_>, Option<Sidecar>), Fault>, what: &'static str
         signed: Vec::new(),
         revoked: BTreeMap::new(),
         workers: Workers::default(),
+        digests: Vec::new(),
         lists: Lists::default(),
         absent: Vec::new(),
         findings: Vec::new(),
@@ -327,7 +348,7 @@ fn finish(opened: Result<(Held<'_>, Option<Sidecar>), Fault>, what: &'static str
         found.root = verifier.tree.root_at(found.size);
     }
     if !verifier.run.is_empty() {
-        found.cut = Some(contents::cut(&verifier.outlines(), &verifier.run)).filter(|n| *n > 0);
+        found.cut = Some(contents::cut(&verifier.entries, &verifier.run)).filter(|n| *n > 0);
         found.recorded_verdict = verifier.recorded_verdict();
         found.run = Some(verifier.run);
     }
@@ -345,11 +366,7 @@ fn fault<T>(word: impl Into<String>, why: impl Into<String>) -> Result<T, Proble
 impl Verifier<'_, '_> {
     fn stage(&mut self, index: usize) -> Result<String, Problem> {
         match STAGES[index] {
-            "archive" => Ok(match (&self.held, &self.sidecar) {
-                (Held::Archive(_), Some(sidecar)) => format!("one way to read it; digest as in {}.sha256", sidecar.name),
-                (Held::Ledger(_), _) => "a ledger's tables".into(),
-                _ => "an unpacked package".into(),
-            }),
+            "archive" => self.check_archive(),
             "files" => self.check_files(),
             "entries" => self.check_entries(),
             "head" => self.check_head(),
@@ -364,13 +381,23 @@ impl Verifier<'_, '_> {
         !matches!(self.held, Held::Ledger(_))
     }
 
-    fn outlines(&self) -> Vec<Outline> {
-        self.entries.iter().map(|e| e.outline.clone()).collect()
-    }
-
     /// Whether a package of this run holds the parts of an entry of `run`; a ledger holds all.
     pub(super) fn is_ours(&self, run: Option<&str>) -> bool {
         !self.is_package() || run.is_none_or(|run| run == self.run)
+    }
+
+    /// Hashes every byte of a package: each file, and of an archive the whole beside them. What the files must hash to is asked later.
+    fn check_archive(&mut self) -> Result<String, Problem> {
+        let Some(files) = self.held.package() else { return Ok("a ledger's tables".into()) };
+        let digests = files.digests(&self.held.files()?);
+        self.digests = digests.of_files;
+        match (digests.whole, &self.sidecar) {
+            (Some(whole), Some(sidecar)) => {
+                sidecar.names(&whole?)?;
+                Ok(format!("one way to read it; digest as in {}.sha256", sidecar.name))
+            }
+            _ => Ok("an unpacked package".into()),
+        }
     }
 
     fn check_files(&mut self) -> Result<String, Problem> {
@@ -388,10 +415,9 @@ impl Verifier<'_, '_> {
         if let Some(name) = listed.keys().find(|name| !there.contains(**name)) {
             return fault(format!("MISSING({name})"), format!("{name} is listed in SHA256SUMS and is not here"));
         }
-        for (name, digest) in &listed {
-            let mut hasher = Sha256::new();
-            self.held.stream(name, &mut |piece| hasher.update(piece))?;
-            if hasher.finalize().as_slice() != digest.0 {
+        for ((name, _), found) in files.iter().zip(std::mem::take(&mut self.digests)) {
+            if listed.get(name.as_str()).is_some_and(|digest| !matches!(found, Ok(found) if found == *digest)) {
+                found?;
                 return fault(format!("EDITED({name})"), format!("{name} is not what SHA256SUMS lists"));
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Lists, PartState, Problem, Verifier, fault};
-use crate::package::held::signature_name;
+use crate::package::held::{SMALL, signature_name};
 use crate::package::manifest::{parse_salts, parse_withheld};
 use crate::sign::AllowedSigners;
 
@@ -16,9 +16,9 @@ impl Verifier<'_, '_> {
         let redacted: BTreeSet<(u64, String)> =
             self.entries.iter().filter(|e| self.is_ours(e.outline.run.as_deref())).filter_map(|e| e.outline.redacts.clone()).collect();
         let mut held = 0;
-        for placed in &self.placed {
+        for (placed, state) in self.placed.iter().zip(self.held.part_states(&self.placed, &self.lists)) {
             let path = &placed.path;
-            match self.held.part_state(placed, &self.lists)? {
+            match state? {
                 PartState::Holds => held += 1,
                 PartState::Differs if path.starts_with("report/") => {
                     return fault(
@@ -107,8 +107,8 @@ impl Verifier<'_, '_> {
     fn compare_policy(&self) -> Result<(), Problem> {
         let Some(wanted) = &self.options.policy else { return Ok(()) };
         let held = match self.policy_part() {
-            Some(placed) => self.held.part_bytes(placed)?,
-            None => None,
+            Some(placed) if placed.part.size == wanted.len() as u64 => self.held.part_bytes(placed, u64::MAX)?,
+            _ => None,
         };
         match held.as_ref() == Some(wanted) {
             true => Ok(()),
@@ -122,7 +122,10 @@ impl Verifier<'_, '_> {
         let Some(placed) = self.placed.iter().rev().find(|p| p.part.path.as_deref() == Some("trust/allowed_signers.UNTRUSTED")) else {
             return Ok(());
         };
-        let theirs = self.held.part_bytes(placed)?.map(|bytes| AllowedSigners::parse(&bytes));
+        let theirs = match placed.part.size <= SMALL {
+            true => self.held.part_bytes(placed, SMALL)?.map(|bytes| AllowedSigners::parse(&bytes)),
+            false => None,
+        };
         if !matches!(theirs, Some(Ok(theirs)) if theirs == *trusted) {
             self.findings.push("SIGNERS-DIFFER: the run was opened with other allowed_signers than yours".into());
         }
