@@ -1,13 +1,16 @@
 //! `ledger show`: one entry, task, check, part or run, as recorded.
 
+mod check;
+mod entry;
+
 use std::io::Write;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::ui::{Tone, Ui, inert};
+use super::ui::{Ui, inert};
 use super::{CliError, Exit, Globals, MessageFormat};
 use crate::chain::{Entry, Store};
-use crate::domain::{Evidence, Outcome, RunId, SubjectRow};
+use crate::domain::{Evidence, Outcome, RunId};
 use crate::record::{self, Attempt, Run};
 
 /// One entry, task, check or run, as recorded
@@ -37,7 +40,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
     let store = globals.open_ledger()?;
     let show = |entry: &Entry| match &args.part {
         Some(name) => part(&store, entry, name),
-        None => show_entry(&ui, &store, entry, args.rows),
+        None => entry::show(&ui, &store, entry, args.rows),
     };
     if args.reproduce.is_some() && !args.id.starts_with("rls-") {
         return Err(CliError::new(Exit::Usage, format!("`{}` is no check: a leak is a finding of a check", args.id))
@@ -67,13 +70,13 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         return show(&store.entry(seq)?);
     }
     match newest_of_check(&runs, &args.id) {
-        Some((_, seq, evidence)) if args.reproduce.is_some() => reproduce(&ui, seq, evidence, args.reproduce.as_deref().unwrap_or_default()),
+        Some((_, seq, evidence)) if args.reproduce.is_some() => check::reproduce(&ui, seq, evidence, args.reproduce.as_deref().unwrap_or_default()),
         Some((attempt, seq, evidence)) => {
             if ui.format == MessageFormat::Json {
                 ui.json(&json!({"schema": "ledger.check/1", "seq": seq, "task": attempt.task, "attempt": attempt.attempt, "evidence": evidence}))?;
             } else {
                 ui.answer(format!("{} of {} attempt {}, entry {seq}", args.id, attempt.task, attempt.attempt));
-                show_evidence(&ui, evidence, args.rows);
+                check::show(&ui, evidence, args.rows);
             }
             Ok(Exit::Good)
         }
@@ -91,47 +94,6 @@ fn newest_of_check<'a>(runs: &'a [Run], check: &str) -> Option<(&'a Attempt, u64
     })
 }
 
-/// The recorded scripts of a leak, and nothing else, so that it can be piped into psql.
-fn reproduce(ui: &Ui, seq: u64, evidence: &Evidence, table: &str) -> Result<Exit, CliError> {
-    let scripts = |row: &SubjectRow| -> Vec<String> { cells(row).filter_map(|cell| cell["psql"].as_str().map(str::to_owned)).collect() };
-    let of: Vec<(&str, Vec<String>)> = evidence.rows.iter().map(|row| (row.subject.as_str(), scripts(row))).collect();
-    let Some((_, found)) = of.iter().find(|(subject, scripts)| *subject == table && !scripts.is_empty()) else {
-        let having: Vec<&str> = of.iter().filter(|(_, scripts)| !scripts.is_empty()).map(|(subject, _)| *subject).collect();
-        let hint = match having.is_empty() {
-            true => "no leak of this check has a script: ledger show rls-isolation prints the statements".to_owned(),
-            false => format!("it has scripts for: {}", having.join(", ")),
-        };
-        return Err(CliError::new(Exit::Usage, format!("{} of entry {seq} has no script for `{table}`", evidence.check)).hint(hint));
-    };
-    if ui.format == MessageFormat::Json {
-        ui.json(&json!({"schema": "ledger.reproduction/1", "seq": seq, "check": evidence.check, "subject": table, "psql": found}))?;
-    } else {
-        let _ = std::io::stdout().lock().write_all(found.join("\n").as_bytes());
-    }
-    Ok(Exit::Good)
-}
-
-/// A word for a POSIX shell.
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// The cells that a row of an isolation check names.
-fn cells(row: &SubjectRow) -> impl Iterator<Item = &Value> {
-    row.detail["cells"].as_array().into_iter().flatten()
-}
-
-/// A row's detail for a person: the scripts are asked for by themselves.
-fn brief(row: &SubjectRow) -> Value {
-    let mut detail = row.detail.clone();
-    for cell in detail.get_mut("cells").and_then(Value::as_array_mut).into_iter().flatten() {
-        if let Some(cell) = cell.as_object_mut() {
-            cell.remove("psql");
-        }
-    }
-    detail
-}
-
 fn part(store: &Store, entry: &Entry, name: &str) -> Result<Exit, CliError> {
     if !entry.header.parts.iter().any(|part| part.name == name) {
         let names: Vec<&str> = entry.header.parts.iter().map(|part| part.name.as_str()).collect();
@@ -143,86 +105,6 @@ fn part(store: &Store, entry: &Entry, name: &str) -> Result<Exit, CliError> {
             Ok(Exit::Good)
         }
         None => Err(CliError::new(Exit::Undecided, format!("part {name} of entry {} was redacted", entry.seq))),
-    }
-}
-
-fn show_entry(ui: &Ui, store: &Store, entry: &Entry, rows: usize) -> Result<Exit, CliError> {
-    let header = &entry.header;
-    if ui.format == MessageFormat::Json {
-        let value: serde_json::Value = serde_json::from_slice(&entry.header_bytes).unwrap_or_default();
-        ui.json(&json!({"schema": "ledger.entry/1", "seq": entry.seq, "prev": entry.prev.to_string(), "leaf": entry.leaf.to_string(), "header": value}))?;
-        return Ok(Exit::Good);
-    }
-    ui.answer(format!("Entry    {}  {}", entry.seq, header.kind.as_str()));
-    ui.answer(format!("Leaf     {}", entry.leaf));
-    ui.answer(format!("Prev     {}", entry.prev));
-    ui.answer(format!("When     {} by {} on {}", header.ts, inert(&header.actor), inert(&header.host)));
-    if let Some(run) = &header.run {
-        let task = header.task.as_deref().map(|task| format!(", {task} attempt {}", header.attempt.unwrap_or(1))).unwrap_or_default();
-        ui.answer(format!("Run      {}{}", inert(run), inert(&task)));
-    }
-    for (key, value) in &header.body {
-        ui.answer(format!("{key:<8} {}", inert(&value.to_string())));
-    }
-    if !header.parts.is_empty() {
-        ui.answer("Parts");
-        for part in &header.parts {
-            ui.answer(format!("  {:<44} {:>10} bytes  {}", part.name, part.size, part.media));
-        }
-    }
-    for part in header.parts.iter().filter(|part| part.name.starts_with("check-")) {
-        let Some(bytes) = store.part(entry.seq, &part.name)? else {
-            ui.answer(format!("\n{} was redacted", part.name));
-            continue;
-        };
-        let Ok(evidence) = serde_json::from_slice::<Evidence>(&bytes) else { continue };
-        if evidence.outcome.word() != "pass" {
-            ui.answer("");
-            show_evidence(ui, &evidence, rows);
-        }
-    }
-    Ok(Exit::Good)
-}
-
-fn show_evidence(ui: &Ui, evidence: &Evidence, rows: usize) {
-    let tone = match evidence.outcome.word() {
-        "pass" => Tone::Good,
-        "fail" => Tone::Bad,
-        _ => Tone::Open,
-    };
-    ui.answer(format!("{}  {}  ({}, severity {})", ui.out(&evidence.outcome.word().to_uppercase(), tone), evidence.check, evidence.title, evidence.severity.word()));
-    if let Some(why) = evidence.outcome.why() {
-        let what = if evidence.outcome.word() == "not-applicable" { "not applicable" } else { "not established" };
-        ui.answer(format!("  {what}: {}", inert(why)));
-    }
-    ui.answer(format!("  asked of {} at {}, {} subjects", evidence.asked_of, evidence.started, evidence.rows.len()));
-    // Bad subjects first: they are why somebody looks.
-    let ordered = evidence.rows.iter().filter(|row| row.ok != Some(true)).chain(evidence.rows.iter().filter(|row| row.ok == Some(true)));
-    for row in ordered.take(rows) {
-        let (mark, tone) = match row.ok {
-            Some(true) => ("ok", Tone::Good),
-            Some(false) => ("BAD", Tone::Bad),
-            None => ("?", Tone::Open),
-        };
-        ui.answer(format!(
-            "  {} {}: {} (expected {})",
-            ui.out(&format!("{mark:>3}"), tone),
-            inert(&row.subject),
-            inert(&row.observed),
-            inert(&row.expected)
-        ));
-        if row.ok == Some(false) && !row.detail.is_null() {
-            ui.answer(format!("      {}", inert(&brief(row).to_string())));
-            if cells(row).any(|cell| cell["psql"].is_string()) {
-                ui.answer(format!("      show it again: ledger show {} --reproduce {} | psql", evidence.check, quoted(&inert(&row.subject))));
-            }
-        }
-    }
-    if evidence.rows.len() > rows {
-        ui.answer(format!("  … {} more: --rows {}", evidence.rows.len() - rows, evidence.rows.len()));
-    }
-    if !evidence.fix.is_empty() && evidence.outcome.word() == "fail" {
-        ui.answer(format!("  fix: {}", inert(&evidence.fix)));
     }
 }
 

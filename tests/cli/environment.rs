@@ -53,6 +53,10 @@ fn a_role_without_privilege_is_told_which_one_it_lacks() {
     for lacks in ["role-makes-scratch", "public.clauses: no SELECT"] {
         assert!(shown.contains(lacks), "no {lacks} in:\n{shown}");
     }
+    // What is wrong stands first, then what passed in a line each, then what the entry holds.
+    let at = |what: &str| shown.find(what).unwrap_or_else(|| panic!("no {what} in:\n{shown}"));
+    assert!(at("Result   fail") < at("FAIL  role-makes-scratch") && at("FAIL  role-makes-scratch") < at("\nPassed"), "{shown}");
+    assert!(at("\nPassed") < at("\nParts") && at("\n  connection-encrypted") < at("\nParts"), "{shown}");
     let migrated = staged.ledger(&["run", "--from", "CE-21", "--confirm", demo::DATABASE]);
     assert_said(&migrated, 10, &["SKIPPED", "CE-22"]);
     // Before the execution the run says what nobody has vouched for.
