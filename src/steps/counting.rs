@@ -67,6 +67,8 @@ pub async fn answer_all(
         return Ok(Vec::new());
     }
     let leader = counting_session(target, timeout_ms).await?;
+    // Several questions keep the cores busy by themselves, and one by one the server merges two indexes where in parallel it would build a hash.
+    let alone = if questions.len() > 1 { "SET max_parallel_workers_per_gather = 0" } else { "" };
     leader.batch("SET idle_in_transaction_session_timeout = 0").await?;
     leader.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let snapshot: String = leader.one("SELECT pg_catalog.pg_export_snapshot()", &[]).await?.try_get(0).map_err(PgError::from)?;
@@ -75,6 +77,7 @@ pub async fn answer_all(
     let answers: RefCell<Vec<Option<Answer>>> = RefCell::new(questions.iter().map(|_| None).collect());
     let worker = async || -> Result<(), PgError> {
         let session = counting_session(target, timeout_ms).await?;
+        session.batch(alone).await?;
         join(&session, &snapshot).await?;
         while next.get() < questions.len() {
             let index = next.get();
@@ -120,8 +123,9 @@ pub async fn answer_all(
 /// where it would else count what it may see (PostgreSQL manual, `row_security`).
 pub async fn counting_session(target: &Target, timeout_ms: u64) -> Result<Session, PgError> {
     let session = target.session_with(Access::ReadOnly, timeout_ms, 5_000).await?;
-    // Anti-joins hash the parent's keys; the server's usual 4 MB would make many batches of them.
-    session.batch("SET row_security = off; SET work_mem = '64MB'").await?;
+    // Anti-joins hash the parent's keys; the server's usual 4 MB would make many batches of them. What is counted is read from end to end, in
+    // the order of an index as well as of a table: at the usual cost of a random page the server would not merge two indexes, four times faster.
+    session.batch("SET row_security = off; SET work_mem = '64MB'; SET random_page_cost = 1.1").await?;
     Ok(session)
 }
 

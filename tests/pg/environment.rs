@@ -207,8 +207,9 @@ async fn a_role_that_sees_only_some_rows_is_told_so_and_gets_no_backup() {
 async fn an_index_on_a_function_of_bare_names_is_found_where_it_breaks_the_restore() {
     let db = TestDb::with(
         "CREATE TYPE mood AS ENUM ('fine', 'bad'); CREATE TABLE notes (id serial PRIMARY KEY, body text);
-         CREATE FUNCTION tone(t text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'fine'::mood::text || t $$;
-         INSERT INTO notes (body) VALUES ('a'), ('b'); CREATE INDEX notes_tone ON notes (tone(body))",
+         CREATE FUNCTION tone(t text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT t $$;
+         INSERT INTO notes (body) VALUES ('a'), ('b'); CREATE INDEX notes_tone ON notes (tone(body));
+         CREATE OR REPLACE FUNCTION tone(t text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'fine'::mood::text || t $$",
     )
     .await;
     let given = given(&db.target("postgres").await, &world("[migrations]\nbaseline = \"001\"\n")).await;

@@ -1,8 +1,10 @@
 //! CE-24.
 
-use migration_ledger::domain::Product;
 use migration_ledger::domain::plan::StepKind;
+use migration_ledger::domain::{Product, SubjectRow};
+use migration_ledger::pg::Access;
 use migration_ledger::steps::counting::{Question, answer_all};
+use migration_ledger::steps::foreign_keys::{inventory, offenders};
 
 use crate::support::TestDb;
 use crate::world::{World, here, migrated_contracts};
@@ -65,6 +67,20 @@ fn an_orphan_under_a_validated_key_is_counted() {
         assert_eq!(given.report.headline, "21 keys, 3 orphans");
         let json: serde_json::Value = serde_json::from_str(&given.file("orphan_check_results.json")).unwrap();
         assert_eq!((&json["orphans"], &json["counted"]), (&3.into(), &21.into()));
+        // Which they are is on record as salted hashes, and the query beside them finds the same ones again.
+        let row = given.check("fk-orphans").rows.iter().find(|row| row.ok == Some(false)).unwrap();
+        let recorded = &row.detail["orphaned_keys"];
+        assert_eq!(recorded["sha256"].as_array().unwrap().len(), 3);
+        let again = db.admin().await.query(recorded["query"].as_str().unwrap(), &[]).await.unwrap();
+        let again: Vec<String> = again.iter().map(|row| row.get(0)).collect();
+        assert_eq!(recorded["sha256"], serde_json::json!(again));
+        let orphans = db
+            .admin()
+            .await
+            .query("SELECT clause_id::text FROM alerts a WHERE NOT EXISTS (SELECT FROM clauses c WHERE c.id = a.clause_id)", &[])
+            .await
+            .unwrap();
+        assert!(orphans.iter().all(|orphan| !format!("{:?}", given.report).contains(&orphan.get::<_, String>(0))));
         assert!(given.file("fk_integrity_report.md").contains("| fk-orphans | critical | public.alerts(clause\\_id)"));
     });
 }
@@ -251,6 +267,26 @@ fn a_key_that_cannot_be_counted_in_time_is_undecided() {
     });
 }
 
+/// What cannot be counted in time is estimated from a sample: orphans in it are orphans, none in it leave the key open.
+#[test]
+fn a_key_that_was_not_counted_gets_an_estimate() {
+    here(async {
+        let db = TestDb::with(
+            "CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p SELECT generate_series(1, 900); CREATE TABLE c (id int REFERENCES p);
+             SET session_replication_role = replica; INSERT INTO c SELECT generate_series(1, 1000); CREATE TABLE d (id int REFERENCES p); INSERT INTO d VALUES (1); ANALYZE",
+        )
+        .await;
+        let target = db.target("postgres").await;
+        let keys = inventory::read(&target.session(Access::ReadOnly).await.unwrap(), &[]).await.unwrap();
+        let open = || SubjectRow::undecided("key", "0 orphans", "timed out after 300 s");
+        let estimated = offenders::estimated(&target, &keys[0], open(), 5_000).await;
+        assert_eq!(estimated.ok, Some(false));
+        assert_eq!(estimated.observed, "timed out after 300 s; 100 of 1000 sampled rows are orphans, about 100 in all");
+        let clean = offenders::estimated(&target, &keys[1], open(), 5_000).await;
+        assert_eq!((clean.ok, clean.observed.as_str()), (None, "timed out after 300 s; 0 of 1 sampled rows are orphans, about 0 in all"));
+    });
+}
+
 /// PostgreSQL 18 has keys that are not enforced and keys over periods.
 #[test]
 fn keys_that_are_not_enforced_or_temporal_are_told() {
@@ -265,7 +301,9 @@ fn keys_that_are_not_enforced_or_temporal_are_told() {
             .batch(
                 "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int REFERENCES p NOT ENFORCED); INSERT INTO c VALUES (1);
                  CREATE TABLE stay (room int4range, during daterange, PRIMARY KEY (room, during WITHOUT OVERLAPS));
-                 CREATE TABLE meal (room int4range, during daterange, FOREIGN KEY (room, PERIOD during) REFERENCES stay)",
+                 CREATE TABLE meal (room int4range, during daterange, FOREIGN KEY (room, PERIOD during) REFERENCES stay);
+                 INSERT INTO stay VALUES ('[1,1]', '[2026-01-01,2026-01-10)'), ('[1,1]', '[2026-01-10,2026-02-01)'), ('[2,2]', '[2026-01-01,2026-01-05)');
+                 INSERT INTO meal VALUES ('[1,1]', '[2026-01-05,2026-01-20)'), (NULL, '[2020-01-01,2020-01-02)')",
             )
             .await
             .unwrap();
@@ -275,7 +313,12 @@ fn keys_that_are_not_enforced_or_temporal_are_told() {
         assert_eq!(given.found("fk-validated"), [(key.clone(), "NOT ENFORCED".into())]);
         assert_eq!(given.found("fk-orphans"), [(key, "1 orphan".into())]);
         let temporal = given.check("fk-orphans").rows.iter().find(|row| row.subject.starts_with("public.meal")).unwrap();
-        assert_eq!((temporal.ok, temporal.observed.as_str()), (None, "a temporal key (PERIOD) is not examined"));
+        assert_eq!((temporal.ok, temporal.observed.as_str()), (Some(true), "0 orphans"));
+        // One that begins before its parent, one of another room, one outside.
+        let planted = "SET session_replication_role = replica; INSERT INTO meal VALUES ('[2,2]', '[2025-12-31,2026-01-03)'), ('[3,3]', '[2026-01-02,2026-01-03)'), ('[1,1]', '[2027-01-01,2027-01-02)')";
+        db.admin().await.batch(planted).await.unwrap();
+        let given = World::new("foreign-keys", "").run(&target).await;
+        assert!(given.found("fk-orphans").iter().any(|(key, count)| key.starts_with("public.meal") && count == "3 orphans"));
     });
 }
 

@@ -236,6 +236,15 @@ fn a_sequence_behind_its_column_is_found() {
         let clean = after(&db, "", "SELECT 1").await;
         assert_eq!(clean.outcome("sequences-ahead"), "pass", "{:#?}", clean.check("sequences-ahead").rows);
         assert_eq!(clean.check("sequences-ahead").rows.len(), 4);
+        // Owned by one column, called by another's default: only the one that calls it is filled by it.
+        let elsewhere = "CREATE TABLE lender (id int PRIMARY KEY); INSERT INTO lender VALUES (900); CREATE SEQUENCE lent OWNED BY lender.id;
+             CREATE TABLE taker (id int PRIMARY KEY DEFAULT nextval('lent')); CREATE TABLE caller (id int PRIMARY KEY); CREATE SEQUENCE called OWNED BY caller.id";
+        let lent = after(&db, "", elsewhere).await;
+        assert_eq!(lent.outcome("sequences-ahead"), "pass", "{:#?}", lent.check("sequences-ahead").rows);
+        let lent = after(&db, "", "INSERT INTO taker VALUES (5); INSERT INTO caller VALUES (2)").await;
+        let subjects: Vec<String> = lent.found("sequences-ahead").into_iter().map(|(subject, _)| subject).collect();
+        assert_eq!(subjects, ["public.called for public.caller.id", "public.lent for public.taker.id"]);
+        db.session("migrator").await.batch("DROP TABLE taker, caller, lender CASCADE").await.unwrap();
         let given = after(&db, "", "INSERT INTO a VALUES (3), (7); INSERT INTO b VALUES (2); INSERT INTO c VALUES (-2)").await;
         assert_eq!(
             given.found("sequences-ahead"),

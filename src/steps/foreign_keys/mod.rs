@@ -7,6 +7,7 @@
 pub mod cascade;
 pub mod expected;
 pub mod inventory;
+pub mod offenders;
 pub mod questions;
 pub mod report;
 pub mod tenancy;
@@ -141,12 +142,22 @@ async fn answers(
 async fn count_orphans(cx: &Context<'_>, report: &mut StepReport, keys: &[Key], timeout_ms: u64) -> Result<Vec<Option<Answer>>, StepError> {
     let check = probe("fk-orphans")?;
     let asking = Asked::now();
-    let asked: Vec<(usize, Question)> = keys.iter().enumerate().filter_map(|(i, key)| questions::orphans(key).map(|q| (i, q))).collect();
+    let mut asked: Vec<(usize, Question)> = keys.iter().enumerate().map(|(i, key)| (i, questions::orphans(key))).collect();
+    // The largest first, so that no worker is left alone with it at the end.
+    asked.sort_by(|(a, _), (b, _)| keys[*b].child_rows.total_cmp(&keys[*a].child_rows));
     let mut by_key: Vec<Option<Answer>> = keys.iter().map(|_| None).collect();
     for ((index, _), answer) in asked.iter().zip(answers(cx, keys, &asked, timeout_ms, "orphans").await?) {
         by_key[*index] = answer;
     }
-    let rows = keys.iter().zip(&by_key).map(|(key, answer)| count_row(key, answer.as_ref(), "0 orphans", ("orphan", "orphans"))).collect();
+    let mut rows = Vec::with_capacity(keys.len());
+    for (key, answer) in keys.iter().zip(&by_key) {
+        let row = count_row(key, answer.as_ref(), "0 orphans", ("orphan", "orphans"));
+        rows.push(match answer {
+            Some(answer) if answer.timed_out => offenders::estimated(cx.target, key, row, timeout_ms).await,
+            Some(answer) if answer.number().is_some_and(|orphans| orphans > 0) => offenders::named(cx.target, key, row, timeout_ms).await,
+            _ => row,
+        });
+    }
     report.evidence.push(asking.answered(check, TARGET, json!({ "timeout_ms": timeout_ms }), rows));
     Ok(by_key)
 }

@@ -6,10 +6,41 @@
 use super::inventory::Key;
 use crate::steps::counting::Question;
 
-/// The question for a key's orphans: child rows that reference nothing. `None` for temporal keys, whose parents are unions of ranges.
-pub fn orphans(key: &Key) -> Option<Question> {
-    if key.temporal {
+/// The question for a key's orphans: child rows that reference nothing.
+pub fn orphans(key: &Key) -> Question {
+    Question::rows(&format!("{} AS c", key.child_rows_of()), &orphaned(key))
+}
+
+/// The question how many of about `wanted` sampled child rows there are and how many of them are orphans, for a key that could not be counted in
+/// time; `None` where the server never estimated the table's size.
+pub fn sampled(key: &Key, wanted: f64) -> Option<String> {
+    if key.child_rows < 1.0 {
         return None;
+    }
+    let percent = (100.0 * wanted / key.child_rows).clamp(0.0001, 100.0);
+    Some(format!(
+        "SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE {}) FROM {} AS c TABLESAMPLE pg_catalog.system ({percent})",
+        orphaned(key),
+        key.child_rows_of()
+    ))
+}
+
+/// The question for at most `most` different key values that reference nothing, each as SHA-256 (hex) of the salt and the values' text.
+pub fn hashed(key: &Key, salt: &str, most: usize) -> String {
+    let columns: Vec<String> = key.columns.iter().map(|column| format!("c.{}", column.child_quoted)).collect();
+    format!(
+        "SELECT DISTINCT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to('{salt}' || ROW({})::pg_catalog.text, 'UTF8')), 'hex') AS sha256 \
+         FROM {} AS c WHERE {} ORDER BY 1 LIMIT {most}",
+        columns.join(", "),
+        key.child_rows_of(),
+        orphaned(key)
+    )
+}
+
+/// The condition that the child row `c` references nothing.
+fn orphaned(key: &Key) -> String {
+    if key.temporal {
+        return uncovered(key);
     }
     let columns: Vec<String> = key.columns.iter().map(|column| format!("c.{}", column.child_quoted)).collect();
     let all_set = columns.iter().map(|column| format!("{column} IS NOT NULL")).collect::<Vec<_>>().join(" AND ");
@@ -18,14 +49,29 @@ pub fn orphans(key: &Key) -> Option<Question> {
         key.columns.iter().filter(|c| c.child_nullable).map(|c| format!("c.{} IS NOT NULL AND ", c.child_quoted)).collect();
     let lonely = format!("({}NOT EXISTS (SELECT 1 FROM {} AS p WHERE {}))", needed.concat(), key.parent_rows_of(), key.matches("p", "c"));
     // MATCH FULL allows all or none; a partly filled key is as broken as one that points nowhere.
-    let broken = match key.match_type.as_str() {
+    match key.match_type.as_str() {
         "f" if columns.len() > 1 => {
             let any_set = columns.iter().map(|column| format!("{column} IS NOT NULL")).collect::<Vec<_>>().join(" OR ");
             format!("{lonely} OR (({any_set}) AND NOT ({all_set}))")
         }
         _ => lonely,
-    };
-    Some(Question::rows(&format!("{} AS c", key.child_rows_of()), &broken))
+    }
+}
+
+/// Of a temporal key: the parents of the row's time, taken together, do not cover it (PostgreSQL 18, "CREATE TABLE", `PERIOD`).
+fn uncovered(key: &Key) -> String {
+    let set: Vec<String> = key.columns.iter().map(|column| format!("c.{} IS NOT NULL", column.child_quoted)).collect();
+    let Some((period, equal)) = key.columns.split_last() else { return "false".to_owned() };
+    let mut same: Vec<String> =
+        equal.iter().map(|column| format!("p.{} {} c.{}", column.parent_quoted, column.equals, column.child_quoted)).collect();
+    let (then, now) = (&period.parent_quoted, &period.child_quoted);
+    same.push(format!("p.{then} OPERATOR(pg_catalog.&&) c.{now}"));
+    format!(
+        "({} AND NOT COALESCE((SELECT pg_catalog.range_agg(p.{then}) FROM {} AS p WHERE {}) OPERATOR(pg_catalog.@>) c.{now}, false))",
+        set.join(" AND "),
+        key.parent_rows_of(),
+        same.join(" AND ")
+    )
 }
 
 /// The question for composite keys under MATCH SIMPLE that are filled in part, and so reference nothing and are never checked.

@@ -120,7 +120,6 @@ pub fn why_not(key: &Key, answer: Option<&Answer>) -> Option<String> {
             let size = if key.child_rows >= 0.0 { format!(" (about {:.0} rows)", key.child_rows) } else { String::new() };
             Some(if answer.timed_out { format!("{}{size}", answer.why(error)) } else { answer.why(error) })
         }
-        None if key.temporal => Some("a temporal key (PERIOD) is not examined".into()),
         None => Some("not counted: the counting sessions ended early".into()),
     }
 }
