@@ -148,7 +148,16 @@ impl Default for Migrations {
 pub struct MigrationCommand {
     /// Program and arguments that apply what is pending, such as `["alembic", "upgrade", "head"]`; run in the project's folder.
     pub up: Vec<String>,
-    /// Where the tool keeps what it applied: its name (`alembic`, `django`, `rails`, …), or a query of two columns, version and name.
+    /// What goes back one step, such as `["alembic", "downgrade", "-1"]`; run again until the history is where it was. The variable
+    /// LEDGER_TARGET_VERSION holds the version to go back to. For scratch copies alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub down: Vec<String>,
+    /// What shows where the tool believes to be; its output is kept beside what the history says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub status: Vec<String>,
+    /// Where the tool keeps what it applied: its name (`alembic`, `django`, `rails`, …), or a query of two columns, version and name. Not
+    /// needed with a layout of the tool's own, whose history is known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub history: String,
     /// The variable in which the tool finds the URL of the database. libpq's own (`PGHOST`, `PGDATABASE`, …) are always set.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,6 +12,8 @@ mod day;
 mod fixtures;
 #[path = "layouts/peers.rs"]
 mod peers;
+#[path = "layouts/read_only.rs"]
+mod read_only;
 #[path = "layouts/reading.rs"]
 mod reading;
 #[path = "layouts/refusals.rs"]

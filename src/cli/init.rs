@@ -11,7 +11,6 @@ use super::globals::actor;
 use super::{CliError, Exit, Globals, MessageFormat};
 use crate::chain::Store;
 use crate::config::{self, Config};
-use crate::domain::plan;
 
 /// Write a commented ledger.toml and an empty ledger; a ledger.toml that is there is kept
 #[derive(Debug, clap::Args)]
@@ -45,6 +44,42 @@ enum Preset {
     Supabase,
 }
 
+/// The text, with the folder in which the project keeps its migrations; the template names the ordinary one.
+#[cfg(feature = "pg")]
+fn with_folder(text: String, root: &Path) -> String {
+    match crate::migrate::layout::find(root) {
+        Some(found) => text.replacen("\ndir = \"migrations\"\n", &format!("\ndir = {}\n", toml::Value::String(found)), 1),
+        None => text,
+    }
+}
+
+/// What lies in the configured folder, in one line, if there is one.
+#[cfg(feature = "pg")]
+fn migrations(root: &Path, config: &Config) -> Option<String> {
+    let dir = &config.migrations.dir;
+    if !root.join(dir).is_dir() {
+        return None;
+    }
+    Some(match crate::migrate::MigrationSet::configured(root, &config.migrations) {
+        Ok(set) => {
+            let read = set.layout.read_only().map_or("", |_| ", examined here and applied by its own tool");
+            format!("{}, layout {}, {} migrations{read}", dir.display(), set.layout.name(), set.migrations.len())
+        }
+        Err(error) => error.to_string(),
+    })
+}
+
+/// The auditor's program reads no migrations.
+#[cfg(not(feature = "pg"))]
+fn with_folder(text: String, _root: &Path) -> String {
+    text
+}
+
+#[cfg(not(feature = "pg"))]
+fn migrations(_root: &Path, _config: &Config) -> Option<String> {
+    None
+}
+
 /// Writes both files beside and renames them into place; what is there stays.
 pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
     let root = match &globals.project {
@@ -58,12 +93,12 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         return Err(CliError::setup(format!("{} and {} exist already", toml.display(), db.display()))
             .hint("edit ledger.toml, or `ledger init --force` to replace it; the ledger itself is never replaced"));
     }
-    let plan = match kept {
+    let config = match kept {
         true if args.plan.is_some() || args.preset.is_some() => {
             return Err(CliError::new(Exit::Usage, format!("--plan and --preset choose what a new ledger.toml says, and {} is there", toml.display()))
                 .hint("leave them out to keep it, or add --force to replace it"));
         }
-        true => Config::load(&toml)?.0.plan,
+        true => Config::load(&toml)?.0,
         false => write(args, &toml)?,
     };
     let evidence = root.join("evidence");
@@ -84,16 +119,20 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
         return Ok(Exit::Good);
     }
     let how = if kept { "kept as it is" } else { "commented, to be edited" };
-    ui.answer(format!("      Config  {}, plan {}, {how}", toml.display(), plan.id));
+    ui.answer(format!("      Config  {}, plan {}, {how}", toml.display(), config.plan.id));
     ui.answer(format!("      Ledger  {}, id {id}", db.display()));
+    let plan = &config.plan;
     let migrates = plan.tasks.iter().any(|task| task.uses.writes_to_target());
+    if let Some(found) = migrations(&root, &config).filter(|_| migrates) {
+        ui.answer(format!("  Migrations  {found}"));
+    }
     let run = if migrates { "ledger run --dry-run" } else { "ledger run" };
     ui.answer(format!("        Next  put the URL into STAGING_DATABASE_URL · ledger plan · {run}"));
     Ok(Exit::Good)
 }
 
-/// Writes the ledger.toml that was asked for; its plan.
-fn write(args: &Args, toml: &Path) -> Result<plan::Plan, CliError> {
+/// Writes the ledger.toml that was asked for; what it says.
+fn write(args: &Args, toml: &Path) -> Result<Config, CliError> {
     let preset = match args.preset {
         None => config::Preset::Plain,
         Some(Preset::Supabase) => config::Preset::Supabase,
@@ -102,9 +141,11 @@ fn write(args: &Args, toml: &Path) -> Result<plan::Plan, CliError> {
         Plan::Migration => preset.text(),
         Plan::Examination => preset.examination(),
     };
+    let root = toml.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let text = with_folder(text, root);
     write_beside(toml, text.as_bytes(), args.force)
         .map_err(|error| CliError::setup(format!("cannot write {}", toml.display())).cause(error))?;
-    Ok(Config::load(toml)?.0.plan)
+    Ok(Config::load(toml)?.0)
 }
 
 /// Writes a file whole or not at all; without `replace` an existing one is kept and named.

@@ -143,7 +143,7 @@ fn is_one(times: &u64) -> bool {
 }
 
 /// One file as CE-22 ran it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileExecution {
     pub version: String,
     pub name: String,

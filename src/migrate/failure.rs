@@ -69,6 +69,19 @@ impl Failure {
         }
     }
 
+    /// A tool of the team's that did not do what it was to do.
+    pub fn of_tool(told_as: &str, message: String) -> Self {
+        Self {
+            file: told_as.to_owned(),
+            place: Place { line: 1, column: 1 },
+            number: 0,
+            what: String::new(),
+            sqlstate: None,
+            message,
+            disconnected: false,
+        }
+    }
+
     /// A finding's subject: `004_performance_indexes.sql:12`.
     pub fn subject(&self) -> String {
         format!("{}:{}", self.file, self.place.line)

@@ -52,7 +52,9 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     })?;
     let asked = Asked::now();
     let set = MigrationSet::configured(&cx.project.root, config).map_err(|error| StepError::cannot(error.to_string()))?;
-    if let Some(why) = set.layout.read_only() {
+    let command =
+        config.command.as_ref().filter(|own| !own.up.is_empty() && (set.layout == Layout::Command || set.layout.read_only().is_some()));
+    if let (Some(why), None) = (set.layout.read_only(), command) {
         return Err(StepError::cannot(why));
     }
 
@@ -64,7 +66,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
             return Err(StepError::Cannot { what: held.to_string(), hint: Some(hint) });
         }
     };
-    let result = match config.command.as_ref().filter(|_| set.layout == Layout::Command) {
+    let result = match command {
         Some(command) => command::run(cx, report, examined, &set, command).await,
         None => locked(cx, report, examined, &set, asked).await,
     };

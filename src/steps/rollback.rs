@@ -9,6 +9,7 @@
 mod judge;
 mod script;
 pub mod target;
+mod tool;
 mod trial;
 
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ use crate::checks::ask::Asked;
 use crate::domain::SubjectRow;
 use crate::domain::product::{Product, RollbackProduct, RollbackStep};
 use crate::migrate::layout::{compare, same};
-use crate::migrate::{Migration, MigrationSet, Script};
+use crate::migrate::{Layout, Migration, MigrationSet, Script};
 
 pub use target::roll_back;
 
@@ -28,6 +29,9 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     let asked = Asked::now();
     let set = MigrationSet::configured(&cx.project.root, config).map_err(|error| StepError::cannot(error.to_string()))?;
     let asked = asked.stopped();
+    if let Some(command) = config.command.as_ref().filter(|_| set.layout == Layout::Command) {
+        return tool::run(cx, report, &set, command).await;
+    }
     let environment =
         cx.environment().ok_or_else(|| StepError::cannot("the environment task has no result in this run: nothing to go back from"))?;
     let target = target_version(cx, &set)?;

@@ -8,6 +8,13 @@ use crate::day::Day;
 const TOOL: &str = r#"#!/bin/sh
 set -e
 psql -X -q -v ON_ERROR_STOP=1 "$URL" -c 'create table if not exists public.tool_history (version text primary key, name text)'
+if [ "$1" = down ]; then
+    version=$(psql -X -A -t "$URL" -c 'select max(version) from public.tool_history')
+    echo "Reverted $version, on the way to $LEDGER_TARGET_VERSION"
+    [ -n "$LIE" ] || psql -X -q -v ON_ERROR_STOP=1 "$URL" --single-transaction -f "down/$version.sql" -c "delete from public.tool_history where version = '$version'"
+    exit 0
+fi
+[ "$1" = status ] && exec psql -X -A -t "$URL" -c 'select max(version) from public.tool_history'
 for file in migrations/*.sql; do
     version=$(basename "$file" .sql)
     done=$(psql -X -A -t "$URL" -c "select count(*) from public.tool_history where version = '$version'")
@@ -26,8 +33,16 @@ fn config(lie: &str) -> String {
     )
 }
 
+/// The same, with a way down and a status.
+fn both_ways(lie: &str) -> String {
+    let config = config(lie);
+    let up = config.lines().find(|line| line.starts_with("up = ")).unwrap();
+    let more = |word: &str, argument: &str| up.replacen("up", word, 1).replace("\"tool.sh\"]", &format!("\"tool.sh\", \"{argument}\"]"));
+    format!("{config}{}\n{}\n", more("down", "down"), more("status", "status"))
+}
+
 async fn day(lie: &str) -> Day {
-    let mut day = Day::of("create table public.docs (id int primary key)", &config(lie)).await;
+    let mut day = Day::of("create table public.docs (id int primary key); insert into public.docs values (1)", &config(lie)).await;
     day.file("../tool.sh", TOOL);
     day.file("1_a.sql", "create table public.a (id int);");
     day.file("2_b.sql", "create table public.b (id int);");
@@ -56,6 +71,48 @@ async fn a_tool_is_tried_in_the_copy_run_on_the_target_and_judged_by_its_history
     // Once more: there is nothing to do, and that is no success.
     let given = day.step("execute").await;
     assert_eq!(given.found("migrations-applied"), ["1_a", "2_b"], "the scratch copy was to bring these, and this run did not");
+    day.close().await;
+}
+
+#[tokio::test]
+async fn its_way_down_is_tried_in_the_copy_and_judged_by_what_is_left() {
+    let mut day = day("").await;
+    // Without a way down nothing is claimed.
+    let given = day.step("scripts").await;
+    assert_eq!(given.word("dry-run-round-trip"), "not-applicable");
+    let given = day.step("rollback").await;
+    assert_eq!((given.word("rollback-documented"), given.word("rollback-runs")), ("fail", "unknown"));
+
+    day.config(&both_ways(""));
+    day.file("../down/1_a.sql", "drop table public.a;");
+    day.file("../down/2_b.sql", "drop table public.b;");
+    let given = day.step("scripts").await;
+    assert_eq!(given.complaints(), Vec::<String>::new());
+    assert_eq!((given.word("dry-run-round-trip"), given.word("down-undoes")), ("pass", "pass"));
+    assert!(given.check("dry-run-round-trip").rows[0].observed.starts_with("2 runs"), "{:?}", given.check("dry-run-round-trip").rows);
+    assert!(given.check("down-undoes").rows[0].observed.ends_with("nothing is left"), "{:?}", given.check("down-undoes").rows);
+    let given = day.step("rollback").await;
+    assert_eq!(given.complaints(), Vec::<String>::new(), "{}", given.log);
+    for code in ["rollback-runs", "rollback-restores-catalog", "rollback-keeps-data", "rollback-up-again", "rollback-keeps-new-rows"] {
+        assert_eq!(given.word(code), "pass", "{code}: {:?}", given.check(code));
+    }
+    assert!(given.report.headline.contains("nothing lost"), "{}", given.report.headline);
+
+    // A way down that leaves a table is found by what is left; one that only says so, by the history that stands still.
+    day.file("../down/1_a.sql", "select 1;");
+    let given = day.step("rollback").await;
+    assert_eq!((given.word("rollback-runs"), given.word("rollback-restores-catalog")), ("pass", "fail"));
+    assert!(given.found("rollback-restores-catalog").iter().any(|subject| subject.contains("public.a")));
+    day.file("../down/1_a.sql", "drop table public.a;");
+    day.file("../down/2_b.sql", "drop table public.nowhere;");
+    let given = day.step("scripts").await;
+    assert_eq!(given.word("dry-run-round-trip"), "fail");
+
+    day.file("../down/2_b.sql", "drop table public.b;");
+    day.step("scripts").await;
+    let given = day.step("execute").await;
+    assert_eq!(given.complaints(), Vec::<String>::new());
+    assert!(given.file("tool_status.txt").contains("2_b"));
     day.close().await;
 }
 

@@ -414,4 +414,105 @@ pub const FIXTURES: &[Fixture] = &[
         verify: 0,
         concurrently: true,
     },
+    Fixture {
+        layout: "prisma",
+        dir: "prisma/migrations",
+        files: &[
+            ("prisma/schema.prisma", "datasource db {\n  provider = \"postgresql\"\n}\n"),
+            ("prisma/migrations/migration_lock.toml", "provider = \"postgresql\"\n"),
+            (
+                "prisma/migrations/20260101000000_widgets/migration.sql",
+                "-- CreateTable\ncreate table public.widgets (id int primary key, name text not null);\ninsert into public.widgets values (1, 'a'), (2, 'b;');\n",
+            ),
+            (
+                "prisma/migrations/20260102000000_parts/migration.sql",
+                "create table public.parts (id int primary key, widget int not null references public.widgets);\ncreate function public.touch() returns trigger language plpgsql as $$ begin new.id := new.id; return new; end; $$;\n",
+            ),
+            ("prisma/migrations/20260103000000_index/migration.sql", "create index concurrently parts_widget on public.parts (widget);\n"),
+        ],
+        detected: Ok(()),
+        versions: ["20260101000000", "20260102000000", "20260103000000"],
+        names: ["widgets", "parts", "index"],
+        down: false,
+        verify: 0,
+        concurrently: true,
+    },
+    Fixture {
+        layout: "drizzle",
+        dir: "drizzle",
+        files: &[
+            (
+                "drizzle/meta/_journal.json",
+                "{\"version\": \"7\", \"dialect\": \"postgresql\", \"entries\": [{\"idx\": 0, \"version\": \"7\", \"when\": 1767225600000, \"tag\": \"0000_widgets\", \"breakpoints\": true}, {\"idx\": 1, \"version\": \"7\", \"when\": 1767225601000, \"tag\": \"0001_parts\", \"breakpoints\": true}, {\"idx\": 2, \"version\": \"7\", \"when\": 1767225602000, \"tag\": \"0002_index\", \"breakpoints\": true}]}\n",
+            ),
+            (
+                "drizzle/0000_widgets.sql",
+                "create table public.widgets (id int primary key, name text not null);--> statement-breakpoint\ninsert into public.widgets values (1, 'a'), (2, 'b;');\n",
+            ),
+            (
+                "drizzle/0001_parts.sql",
+                "create table public.parts (id int primary key, widget int not null references public.widgets);--> statement-breakpoint\ncreate function public.touch() returns trigger language plpgsql as $$ begin new.id := new.id; return new; end; $$;\n",
+            ),
+            ("drizzle/0002_index.sql", "create index parts_widget on public.parts (widget);"),
+        ],
+        detected: Ok(()),
+        versions: ["0000", "0001", "0002"],
+        names: ["widgets", "parts", "index"],
+        down: false,
+        verify: 0,
+        concurrently: false,
+    },
+    Fixture {
+        layout: "hasura",
+        dir: "migrations/default",
+        files: &[
+            ("config.yaml", "version: 3\nendpoint: http://localhost:8080\nmetadata_directory: metadata\n"),
+            (
+                "migrations/default/1767225600000_widgets/up.sql",
+                "create table public.widgets (id int primary key, name text not null);\ninsert into public.widgets values (1, 'a'), (2, 'b;');\n",
+            ),
+            ("migrations/default/1767225600000_widgets/down.sql", "drop table public.widgets;\n"),
+            (
+                "migrations/default/1767312000000_parts/up.sql",
+                "create table public.parts (id int primary key, widget int not null references public.widgets);\ncreate function public.touch() returns trigger language plpgsql as $$ begin new.id := new.id; return new; end; $$;\n",
+            ),
+            ("migrations/default/1767312000000_parts/down.sql", "drop function public.touch();\ndrop table public.parts;\n"),
+            ("migrations/default/1767398400000_index/up.sql", "create index concurrently parts_widget on public.parts (widget);\n"),
+            ("migrations/default/1767398400000_index/down.sql", "drop index public.parts_widget;\n"),
+        ],
+        detected: Ok(()),
+        versions: ["1767225600000", "1767312000000", "1767398400000"],
+        names: ["widgets", "parts", "index"],
+        down: true,
+        verify: 0,
+        concurrently: true,
+    },
+    Fixture {
+        layout: "atlas",
+        dir: "migrations",
+        files: &[
+            (
+                "migrations/atlas.sum",
+                "h1:+5Nt1NwUmeBiOHobf2bYCi/eRyjW1NR5qbf2sNF94Ng=\n20260101000000_widgets.sql h1:+OxIL7Z0r1Ldl3XzW161aW4AF6yTStMng5cGkB/npts=\n20260102000000_parts.sql h1:U8WrXduUQi+dE49HN2LWf9aj4Z+5sZ4msxQFC/f14QA=\n20260103000000_index.sql h1:ly6mAwVF7+W9SP823Vp99v+Oj/5zaZeGRLqZLHi4Gd8=\n",
+            ),
+            (
+                "migrations/20260101000000_widgets.sql",
+                "create table public.widgets (id int primary key, name text not null);\ninsert into public.widgets values (1, 'a'), (2, 'b;');\n",
+            ),
+            (
+                "migrations/20260102000000_parts.sql",
+                "create table public.parts (id int primary key, widget int not null references public.widgets);\ncreate function public.touch() returns trigger language plpgsql as $$ begin new.id := new.id; return new; end; $$;\n",
+            ),
+            (
+                "migrations/20260103000000_index.sql",
+                "-- atlas:txmode none\n\ncreate index concurrently parts_widget on public.parts (widget);\n",
+            ),
+        ],
+        detected: Ok(()),
+        versions: ["20260101000000", "20260102000000", "20260103000000"],
+        names: ["widgets", "parts", "index"],
+        down: false,
+        verify: 0,
+        concurrently: true,
+    },
 ];

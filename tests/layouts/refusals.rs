@@ -71,6 +71,19 @@ const CASES: &[Case] = &[
     ("yoyo", "0001.a.py", "steps = []", "0001.a.py", "written in Python"),
     ("yoyo", "post-apply.sql", "select 1;", "post-apply.sql", "after every application"),
     ("flyway", "V1__a.sql", "select 1;\nvacuum t;\n", "V1__a.sql:2", "executeInTransaction=false"),
+    ("prisma", "1_a/readme.md", "x", "1_a", "no migration.sql"),
+    ("prisma", "1_a/migration.sql", "select 1;\nvacuum t;\n", "1_a/migration.sql:2", "a file of its own"),
+    ("hasura", "1_a/down.sql", "select 1;", "1_a", "no up.sql"),
+    ("hasura", "default/1_a/up.sql", "select 1;", "default", "folder of a database"),
+    ("atlas", "atlas.sum", "h1:x\n1_a.sql h1:y\n", "1_a.sql", "is not what atlas.sum was made from"),
+    ("sqlx", "1_a.sql", "create table t (a int);\ncopy t from stdin;\n1\n\\.\n", "1_a.sql:2", "which sqlx does not read"),
+    (
+        "dbmate",
+        "1_a.sql",
+        "-- migrate:up\n\\restrict x\nselect 1;\n-- migrate:down\nselect 1;\n",
+        "1_a.sql:2",
+        "which dbmate does not read",
+    ),
 ];
 
 #[test]
@@ -80,6 +93,9 @@ fn every_refusal_has_its_place_and_its_way_out() {
         let path = folder.path().join(file);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
+        if *layout == "atlas" {
+            std::fs::write(folder.path().join("1_a.sql"), "select 1;").unwrap();
+        }
         let set = MigrationSet::read(folder.path(), layout).unwrap();
         let refused: Vec<_> = set.oddities.iter().filter(|oddity| oddity.kind == OddityKind::NotImportable).collect();
         assert_eq!(refused.len(), 1, "{layout} {text}: {:?}", set.oddities);
@@ -140,6 +156,11 @@ fn a_folder_that_two_tools_fit_is_not_guessed() {
     assert!(error.contains("flyway (") && error.contains("plain ("), "{error}");
     let error = read(&[("1_a.sql", "-- migrate:up\n-- migrate:down\n"), ("2_b.sql", "-- +goose Up\n")]).unwrap_err().to_string();
     assert!(error.contains("`-- migrate:up` in 1_a.sql") && error.contains("`-- +goose` in 2_b.sql"), "{error}");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("1_a")).unwrap();
+    std::fs::write(folder.path().join("1_a/up.sql"), "select 1").unwrap();
+    let error = MigrationSet::read(folder.path(), "auto").unwrap_err().to_string();
+    assert!(error.contains("diesel (") && error.contains("or hasura ("), "{error}");
     let error = MigrationSet::read(std::path::Path::new("."), "rails").unwrap_err().to_string();
     assert!(error.starts_with("unknown layout `rails`; known are: auto, plain, supabase, flyway"), "{error}");
 }

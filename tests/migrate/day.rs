@@ -111,6 +111,11 @@ impl Day {
         std::fs::write(path, text).unwrap();
     }
 
+    /// The migrations folder.
+    pub fn dir(&self) -> PathBuf {
+        self.folder.path().join("migrations")
+    }
+
     pub fn remove(&self, name: &str) {
         std::fs::remove_file(self.folder.path().join("migrations").join(name)).unwrap();
     }

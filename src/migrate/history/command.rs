@@ -43,6 +43,19 @@ pub fn understands(history: &str) -> bool {
         || history.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("select"))
 }
 
+/// The table that the history is kept in, unquoted; of a query, what stands after its first FROM.
+pub fn table(history: &str) -> Option<String> {
+    let table = match KNOWN.iter().find(|(name, _, _)| *name == history) {
+        Some((_, table, _)) => (*table).to_owned(),
+        None => {
+            let mut words = history.split_whitespace();
+            words.find(|word| word.eq_ignore_ascii_case("from"))?;
+            words.next()?.trim_end_matches(';').to_owned()
+        }
+    };
+    Some(table.replace('"', ""))
+}
+
 /// What the tool's history holds; `None`: there is none yet.
 pub async fn rows(session: &Session, set: &MigrationSet) -> Result<Option<Vec<HistoryRow>>, PgError> {
     let asked = set.asked_history.as_deref().unwrap_or_default();

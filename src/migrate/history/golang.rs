@@ -1,12 +1,9 @@
-//! golang-migrate: `schema_migrations(version, dirty)`, one row: everything up to it is applied (golang-migrate, `database/postgres`).
+//! golang-migrate: `schema_migrations(version, dirty)`, one row: everything up to it is applied; read and never
+//! written (golang-migrate, `database/postgres`).
 
-use super::{HistoryRow, name_of, number, spelled};
-use crate::migrate::layout::{Key, Migration, MigrationSet, compare};
+use super::{HistoryRow, name_of, spelled};
+use crate::migrate::layout::{MigrationSet, compare};
 use crate::pg::{PgError, Session};
-
-pub fn create(table: &str) -> String {
-    format!("CREATE TABLE IF NOT EXISTS {table} (version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL)")
-}
 
 pub async fn rows(session: &Session, set: &MigrationSet) -> Result<Vec<HistoryRow>, PgError> {
     let rows = session.query(&format!("SELECT version::text, dirty FROM {} LIMIT 1", set.history()), &[]).await?;
@@ -29,17 +26,4 @@ pub async fn rows(session: &Session, set: &MigrationSet) -> Result<Vec<HistoryRo
         rows.push(HistoryRow::bare(last.clone(), name_of(set, &last)));
     }
     Ok(rows)
-}
-
-pub fn insert(migration: &Migration) -> String {
-    let table = &migration.history;
-    format!("DELETE FROM {table}; INSERT INTO {table} (version, dirty) VALUES ({}, false)", number(&migration.version))
-}
-
-pub fn delete(migration: &Migration) -> String {
-    let table = &migration.history;
-    match &migration.key {
-        Key::After(Some(before)) => format!("DELETE FROM {table}; INSERT INTO {table} (version, dirty) VALUES ({}, false)", number(before)),
-        _ => format!("DELETE FROM {table}"),
-    }
 }

@@ -3,27 +3,45 @@
 //! Plain folders have `ledger.schema_history`. All other layouts have their tool's table, so that what either of the two applied is
 //! applied for both; one file per layout here knows it. A database without it is at the configured baseline, or at an unknown version.
 
+mod atlas;
 mod command;
 mod dbmate;
 mod diesel;
+mod drizzle;
 mod flyway;
 mod golang;
 mod goose;
 mod graphile;
+mod hasura;
 mod liquibase;
 mod named;
 mod plain;
+mod prisma;
 mod refinery;
 mod sqitch;
 mod sqlx;
 mod supabase;
 
-pub use command::{names as command_names, understands as command_understood};
+pub use command::{names as command_names, table as command_table, understands as command_understood};
 pub use supabase::digest as statements_digest;
 
 use crate::pg::{PgError, Session};
 
 use super::layout::{Layout, Migration, MigrationSet, compare, same, version::is_numbered};
+
+/// The layouts whose history is read and never written; see [`Layout::read_only`].
+macro_rules! read_only {
+    () => {
+        Layout::Flyway
+            | Layout::GolangMigrate
+            | Layout::Goose
+            | Layout::Prisma
+            | Layout::Drizzle
+            | Layout::Hasura
+            | Layout::Atlas
+            | Layout::Command
+    };
+}
 
 /// Stands where a layout's history does not say who, or when.
 const NOT_RECORDED: &str = "not recorded";
@@ -140,6 +158,10 @@ async fn rows(session: &Session, set: &MigrationSet) -> Result<Option<Vec<Histor
         Layout::Liquibase => liquibase::rows(session, set).await,
         Layout::GraphileMigrate => graphile::rows(session, set).await,
         Layout::NodePgMigrate | Layout::SqlMigrate | Layout::Yoyo => named::rows(session, set).await,
+        Layout::Prisma => prisma::rows(session, set).await,
+        Layout::Drizzle => drizzle::rows(session, set).await,
+        Layout::Hasura => hasura::rows(session, set).await,
+        Layout::Atlas => atlas::rows(session, set).await,
         Layout::Command => Ok(Vec::new()),
     }?;
     rows.sort_by(|a, b| compare(&a.version, &b.version));
@@ -185,9 +207,6 @@ fn create(set: &MigrationSet) -> String {
     match set.layout {
         Layout::Plain => plain::CREATE.to_owned(),
         Layout::Supabase => supabase::CREATE.to_owned(),
-        Layout::Flyway | Layout::Command => String::new(),
-        Layout::GolangMigrate => golang::create(table),
-        Layout::Goose => goose::create(table),
         Layout::Dbmate => dbmate::create(table),
         Layout::Sqlx => sqlx::create(table),
         Layout::Diesel => diesel::create(table),
@@ -196,6 +215,7 @@ fn create(set: &MigrationSet) -> String {
         Layout::Liquibase => liquibase::create(table),
         Layout::GraphileMigrate => graphile::CREATE.to_owned(),
         Layout::NodePgMigrate | Layout::SqlMigrate | Layout::Yoyo => named::create(set),
+        read_only!() => String::new(),
     }
 }
 
@@ -205,9 +225,6 @@ pub fn insert(migration: &Migration, run: &str, execution_us: &str) -> Option<St
     Some(match migration.layout {
         Layout::Plain => plain::insert(migration, run, execution_us),
         Layout::Supabase => supabase::insert(migration),
-        Layout::Flyway | Layout::Command => return None,
-        Layout::GolangMigrate => golang::insert(migration),
-        Layout::Goose => goose::insert(migration),
         Layout::Dbmate => dbmate::insert(migration),
         Layout::Sqlx => sqlx::insert(migration, execution_us),
         Layout::Diesel => diesel::insert(migration),
@@ -216,6 +233,7 @@ pub fn insert(migration: &Migration, run: &str, execution_us: &str) -> Option<St
         Layout::Liquibase => liquibase::insert(migration),
         Layout::GraphileMigrate => graphile::insert(migration),
         Layout::NodePgMigrate | Layout::SqlMigrate | Layout::Yoyo => named::insert(migration),
+        read_only!() => return None,
     })
 }
 
@@ -225,14 +243,12 @@ pub fn delete(migration: &Migration) -> Option<String> {
     Some(match migration.layout {
         Layout::Plain => format!("DELETE FROM ledger.schema_history WHERE version = {}", literal(version)),
         Layout::Supabase | Layout::Dbmate | Layout::Diesel => format!("DELETE FROM {history} WHERE version = {}", literal(version)),
-        Layout::Flyway | Layout::Command => return None,
-        Layout::GolangMigrate => golang::delete(migration),
-        Layout::Goose => format!("DELETE FROM {history} WHERE version_id = {}", number(version)),
         Layout::Sqlx | Layout::Refinery => format!("DELETE FROM {history} WHERE version = {}", number(version)),
         Layout::Sqitch => sqitch::delete(migration),
         Layout::Liquibase => liquibase::delete(migration),
         Layout::GraphileMigrate => graphile::delete(migration),
         Layout::NodePgMigrate | Layout::SqlMigrate | Layout::Yoyo => named::delete(migration),
+        read_only!() => return None,
     })
 }
 

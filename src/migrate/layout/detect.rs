@@ -5,7 +5,10 @@
 
 use std::path::Path;
 
-use super::{Layout, LayoutError, dbmate, golang, goose, graphile, liquibase, node_pg, refinery, sqitch, sql_migrate, walk, yoyo};
+use super::{
+    Layout, LayoutError, atlas, dbmate, drizzle, golang, goose, graphile, liquibase, node_pg, prisma, refinery, sqitch, sql_migrate, walk,
+    yoyo,
+};
 
 /// How many files are opened to look for directives, and how far into each.
 const LOOKED_INTO: usize = 40;
@@ -56,7 +59,16 @@ pub fn detect(dir: &Path) -> Result<Layout, LayoutError> {
     if sqitch::is_here(dir) {
         return Ok(Layout::Sqitch);
     }
+    if atlas::is_here(dir) {
+        return Ok(Layout::Atlas);
+    }
+    if drizzle::is_here(dir) {
+        return Ok(Layout::Drizzle);
+    }
     let files = walk::tree(dir)?;
+    if prisma::speaks(&files) {
+        return Ok(Layout::Prisma);
+    }
     let sql: Vec<&String> = files.iter().filter(|file| walk::without(file, ".sql").is_some()).collect();
     if sql.is_empty() {
         return match not_sql(dir, &files) {
@@ -94,8 +106,25 @@ pub fn detect(dir: &Path) -> Result<Layout, LayoutError> {
 fn by_names(dir: &Path, files: &[String], near: &Near) -> Result<Layout, LayoutError> {
     let bases: Vec<&str> = files.iter().map(|file| walk::base(file)).collect();
     let folders = files.iter().filter(|file| file.matches('/').count() == 1 && file.ends_with("/up.sql")).count();
-    if folders > 0 && (near.diesel || !files.iter().any(|file| !file.contains('/') && file.ends_with(".sql"))) {
+    // Hasura keeps a folder for each database, each with its migrations.
+    let deeper = files.iter().any(|file| file.matches('/').count() == 2 && file.ends_with("/up.sql"));
+    if near.hasura && folders + usize::from(deeper) > 0 {
+        return Ok(Layout::Hasura);
+    }
+    if folders > 0 && near.diesel {
         return Ok(Layout::Diesel);
+    }
+    if folders > 0 && !files.iter().any(|file| !file.contains('/') && file.ends_with(".sql")) {
+        return match files.iter().any(|file| file.ends_with("/metadata.toml")) || near.rust {
+            true => Ok(Layout::Diesel),
+            false => Err(two_fit(
+                dir,
+                &[
+                    (Layout::Diesel, "<version>_name/up.sql, history __diesel_schema_migrations".to_owned()),
+                    (Layout::Hasura, "the same names, history hdb_catalog.hdb_version".to_owned()),
+                ],
+            )),
+        };
     }
     if near.yoyo {
         return Ok(Layout::Yoyo);
@@ -163,6 +192,8 @@ struct Near {
     diesel: bool,
     refinery: bool,
     yoyo: bool,
+    hasura: bool,
+    rust: bool,
     go: bool,
 }
 
@@ -178,7 +209,9 @@ impl Near {
             near.flyway |= has("flyway.conf") || has("flyway.toml") || has("conf/flyway.conf");
             near.go |= has("go.mod");
             near.sqlx |= has(".sqlx") || has("sqlx.toml") || mentions(&folder.join("Cargo.toml"), "sqlx");
-            near.diesel |= has("diesel.toml");
+            near.diesel |= has("diesel.toml") || mentions(&folder.join("Cargo.toml"), "diesel");
+            near.rust |= has("Cargo.toml");
+            near.hasura |= ["metadata_directory", "hasura"].iter().any(|word| mentions(&folder.join("config.yaml"), word));
             near.refinery |= has("refinery.toml") || mentions(&folder.join("Cargo.toml"), "refinery");
             near.yoyo |= has("yoyo.ini");
             if has(".git") {

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::{Key, Layout, LayoutError, Migration, MigrationSet, Oddity, OddityKind, Script, compare, same, walk};
+use super::{Layout, LayoutError, Migration, MigrationSet, Oddity, OddityKind, Script, compare, same, walk};
 
 /// Reads a golang-migrate folder.
 pub fn read(dir: &Path) -> Result<MigrationSet, LayoutError> {
@@ -57,10 +57,6 @@ pub fn read(dir: &Path) -> Result<MigrationSet, LayoutError> {
                 format!("version {version} has a way down and no way up, which golang-migrate counts as a version: add an empty .up.sql, or remove it"),
             )),
         }
-    }
-    let mut before = None;
-    for migration in &mut set.migrations {
-        migration.key = Key::After(before.replace(migration.version.clone()));
     }
     Ok(set)
 }

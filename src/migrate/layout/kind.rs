@@ -23,13 +23,31 @@ pub enum Layout {
     NodePgMigrate,
     SqlMigrate,
     Yoyo,
+    Prisma,
+    Drizzle,
+    Hasura,
+    Atlas,
     /// No files of ours to read: the team's own tool is run.
     Command,
 }
 
+macro_rules! only_read {
+    ($tool:literal, $command:literal) => {
+        Some(concat!(
+            "ledger reads ",
+            $tool,
+            "'s history and does not write it, since it was not tried against ",
+            $tool,
+            " itself. Give its own command, and ledger runs it: [migrations.command] up = ",
+            $command,
+            " in ledger.toml; or run it yourself, and then the tasks that verify"
+        ))
+    };
+}
+
 impl Layout {
     /// Every layout whose files are read, in the order in which they are listed.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::Plain,
         Self::Supabase,
         Self::Flyway,
@@ -45,6 +63,10 @@ impl Layout {
         Self::NodePgMigrate,
         Self::SqlMigrate,
         Self::Yoyo,
+        Self::Prisma,
+        Self::Drizzle,
+        Self::Hasura,
+        Self::Atlas,
     ];
 
     /// The layout of this name in `ledger.toml`; `auto` detects it.
@@ -74,6 +96,10 @@ impl Layout {
             Self::NodePgMigrate => "node-pg-migrate",
             Self::SqlMigrate => "sql-migrate",
             Self::Yoyo => "yoyo",
+            Self::Prisma => "prisma",
+            Self::Drizzle => "drizzle",
+            Self::Hasura => "hasura",
+            Self::Atlas => "atlas",
             Self::Command => "command",
         }
     }
@@ -100,18 +126,25 @@ impl Layout {
             Self::NodePgMigrate => "public.pgmigrations",
             Self::SqlMigrate => "public.gorp_migrations",
             Self::Yoyo => "public._yoyo_migration",
+            Self::Prisma => "public._prisma_migrations",
+            Self::Drizzle => "drizzle.__drizzle_migrations",
+            Self::Hasura => "hdb_catalog.hdb_version",
+            Self::Atlas => "atlas_schema_revisions.atlas_schema_revisions",
             Self::Command => "",
         }
     }
 
-    /// Why files of this layout are examined and never applied to a target, where that is so.
+    /// Why files of this layout are examined and never applied to a target by ledger itself, where that is so: the real tool could not be
+    /// run against ours in a test, and a history that it then misreads is worse than none.
     pub fn read_only(self) -> Option<&'static str> {
         match self {
-            Self::Flyway => Some(
-                "Flyway's history holds checksums and ranks that only Flyway may write, so ledger reads it and never writes it: let \
-                 ledger run Flyway itself (layout = \"command\", history = \"flyway\"), or apply with `flyway migrate` and then run the \
-                 tasks that verify",
-            ),
+            Self::Flyway => only_read!("Flyway", r#"["flyway", "migrate"]"#),
+            Self::GolangMigrate => only_read!("golang-migrate", r#"["migrate", "-path", "migrations", "-database", "$URL", "up"]"#),
+            Self::Goose => only_read!("goose", r#"["goose", "-dir", "migrations", "up"]"#),
+            Self::Prisma => only_read!("Prisma", r#"["npx", "prisma", "migrate", "deploy"]"#),
+            Self::Drizzle => only_read!("drizzle", r#"["npx", "drizzle-kit", "migrate"]"#),
+            Self::Hasura => only_read!("Hasura", r#"["hasura", "migrate", "apply"]"#),
+            Self::Atlas => only_read!("Atlas", r#"["atlas", "migrate", "apply", "--env", "staging"]"#),
             _ => None,
         }
     }
@@ -129,7 +162,9 @@ impl Layout {
             Self::GraphileMigrate => Some("`--! no-transaction` as the first line of its body"),
             Self::SqlMigrate => Some("`notransaction` on the `-- +migrate Up` line"),
             Self::Yoyo => Some("a first line `-- transactional: false`"),
+            Self::Atlas => Some("a line `-- atlas:txmode none` at the beginning of the file"),
             Self::Supabase | Self::GolangMigrate | Self::Refinery | Self::Sqitch | Self::NodePgMigrate | Self::Command => None,
+            Self::Prisma | Self::Drizzle | Self::Hasura => None,
         }
     }
 
@@ -158,14 +193,16 @@ impl Layout {
             | Self::Diesel
             | Self::Refinery
             | Self::GraphileMigrate
+            | Self::Prisma
+            | Self::Hasura
             | Self::NodePgMigrate => true,
             Self::Plain | Self::Supabase | Self::Flyway | Self::Goose | Self::Sqitch | Self::Liquibase => false,
-            Self::SqlMigrate | Self::Yoyo | Self::Command => false,
+            Self::SqlMigrate | Self::Yoyo | Self::Drizzle | Self::Atlas | Self::Command => false,
         }
     }
 
     /// Whether the tool itself puts a transaction around a script.
     pub(super) fn wraps(self) -> bool {
-        !matches!(self, Self::GolangMigrate)
+        !matches!(self, Self::GolangMigrate | Self::Prisma | Self::Hasura)
     }
 }

@@ -9,22 +9,27 @@
 //! A script that is a part of a file is that file with everything else blanked out, so that every message has the file's own lines.
 
 pub mod detect;
+mod find;
 mod finish;
 mod kind;
 pub mod script;
 pub mod version;
 mod walk;
 
+mod atlas;
 mod dbmate;
 mod diesel;
+mod drizzle;
 mod flyway;
 mod golang;
 mod goose;
 mod graphile;
+mod hasura;
 mod liquibase;
 mod node_pg;
 mod numbers;
 pub mod plain;
+mod prisma;
 mod refinery;
 pub mod sqitch;
 mod sql_migrate;
@@ -34,6 +39,7 @@ mod yoyo;
 
 use std::path::{Path, PathBuf};
 
+pub use find::find;
 pub use kind::Layout;
 pub use script::Script;
 pub use version::{compare, same};
@@ -83,8 +89,6 @@ pub enum Key {
     Version,
     /// Such as a file's name.
     Name(String),
-    /// The version, and for the way back the version before it.
-    After(Option<String>),
     /// graphile-migrate's hash, the one before, and the file's name without its slug.
     Hashed {
         hash: String,
@@ -191,6 +195,10 @@ impl MigrationSet {
             Layout::NodePgMigrate => node_pg::read(dir),
             Layout::SqlMigrate => sql_migrate::read(dir),
             Layout::Yoyo => yoyo::read(dir),
+            Layout::Prisma => prisma::read(dir),
+            Layout::Drizzle => drizzle::read(dir),
+            Layout::Hasura => hasura::read(dir),
+            Layout::Atlas => atlas::read(dir),
             Layout::Command => return Ok(Self::empty(Layout::Command, dir)),
         }?;
         finish::finish(&mut set);
@@ -213,7 +221,9 @@ impl MigrationSet {
         let own = self.history().replace('"', "");
         let schema = own.split('.').next().unwrap_or_default();
         match self.layout {
-            Layout::Sqitch | Layout::Supabase | Layout::GraphileMigrate | Layout::Plain => table.split('.').next() == Some(schema),
+            Layout::Sqitch | Layout::Supabase | Layout::GraphileMigrate | Layout::Plain | Layout::Hasura | Layout::Atlas => {
+                table.split('.').next() == Some(schema)
+            }
             Layout::Yoyo => table == own || table.starts_with(&format!("{schema}._yoyo_")) || table == format!("{schema}.yoyo_lock"),
             Layout::Liquibase => table == own || table == format!("{own}lock"),
             _ => table == own,

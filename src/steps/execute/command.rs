@@ -27,8 +27,19 @@ pub async fn run(
 
     let asked = Asked::now();
     cx.progress.say("running the team's tool on the target");
-    let ran = runner::run(cx, command, set, cx.target, &mut |line| cx.log.line(line)).await?;
+    let ran = runner::run(cx, command, &command.up, (set, cx.target), None, &mut |line| cx.log.line(line)).await?;
     let asked = asked.stopped();
+    if !command.status.is_empty() {
+        let mut said = String::new();
+        let mut keep = |line: &str| {
+            cx.log.line(format!("status: {line}"));
+            said.push_str(line);
+            said.push('\n');
+        };
+        // What the tool says of itself stands beside what its history says, and decides nothing.
+        runner::run(cx, command, &command.status, (set, cx.target), None, &mut keep).await?;
+        report.attach("tool_status.txt", "text/plain", said);
+    }
 
     let eyes = cx.target.session(Access::ReadOnly).await?;
     let catalog_after = Catalog::read(&eyes, &excluded).await?;

@@ -151,6 +151,17 @@ async fn stages(
         }
     }
 
+    witnessed(copy, trial, &say, target, async { revert(&hands, &back, &options, &mut |_| {}).await.iter().all(Reverted::done) }).await
+}
+
+/// Plants witness rows in the tables of the target version, takes the way down once more, and looks for them.
+pub(super) async fn witnessed(
+    copy: &Target,
+    trial: &mut Trial,
+    say: &dyn Fn(String),
+    target: &str,
+    down_once_more: impl Future<Output = bool>,
+) -> Result<(), PgError> {
     let tables: Vec<String> = trial.at_target.iter().flat_map(|at| &at.tables).map(|state| state.table.clone()).collect();
     let asked = Asked::now();
     let planting = copy.session(Access::ReadWrite).await?;
@@ -160,7 +171,7 @@ async fn stages(
     drop(planting);
     trial.without = planted.without;
     say(format!("{} witness rows planted, down to {target} once more", planted.witnesses.len()));
-    if !revert(&hands, &back, &options, &mut |_| {}).await.iter().all(Reverted::done) {
+    if !down_once_more.await {
         say("the second way down failed".into());
         return Ok(());
     }
@@ -188,7 +199,7 @@ async fn row_counts(session: &Session, tables: &[String]) -> Result<RowCounts, P
     Ok(counts)
 }
 
-async fn snapshot(cx: &Context<'_>, set: &MigrationSet, copy: &Target, only: Option<&Columns>) -> Result<Snapshot, PgError> {
+pub(super) async fn snapshot(cx: &Context<'_>, set: &MigrationSet, copy: &Target, only: Option<&Columns>) -> Result<Snapshot, PgError> {
     let mut excluded = cx.config.backup.exclude_schemas.clone();
     excluded.push("ledger".to_owned());
     let session = copy.session(Access::ReadOnly).await?;

@@ -143,7 +143,11 @@ pub fn applied_row(applied: &Applied) -> SubjectRow {
     let expected = "runs";
     match &applied.failure {
         None => {
-            let observed = format!("{} statements in {:.3} s", execution.statements.len(), execution.duration_us as f64 / 1e6);
+            let seconds = execution.duration_us as f64 / 1e6;
+            let observed = match execution.statements.len() {
+                0 => format!("in {seconds:.3} s"),
+                n => format!("{n} statements in {seconds:.3} s"),
+            };
             SubjectRow::new(&execution.file, true, expected, observed).with_detail(json!({ "statements": execution.statements }))
         }
         Some(failure) => failure_row(failure, expected),
