@@ -13,16 +13,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
 use futures_util::future::try_join_all;
-use sha2::{Digest, Sha256};
-use tokio_postgres::Row;
-use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type, to_sql_checked};
 
+use super::client::{Client, TextParam, borrowed, parameters};
+use super::explain::explain_both;
 use super::plan_shape::Plan;
 use super::stats::{self, Interval, SplitMix64, Verdict};
 use super::workload::Query;
-use crate::pg::{Access, PgError, Session, Target};
+use crate::pg::{Access, PgError, Target};
 use crate::steps::{Progress, TaskLog};
 
 /// A sample lasts at least this long.
@@ -40,9 +38,9 @@ const LONG: Duration = Duration::from_millis(200);
 const MOST_BLOCKS: usize = 120;
 
 /// The copies, by their place in every array of three.
-const A: usize = 0;
+pub(super) const A: usize = 0;
 const CONTROL: usize = 1;
-const B: usize = 2;
+pub(super) const B: usize = 2;
 
 /// The three databases.
 pub struct Copies<'a> {
@@ -91,7 +89,7 @@ pub struct Measured {
     /// Nothing more can be found out about it.
     settled: bool,
     /// What a block takes at least, from the first runs.
-    block_takes: Duration,
+    pub(super) block_takes: Duration,
     /// The quickest warm run seen so far on each copy: it says how often a sample repeats.
     quickest: [Duration; 3],
 }
@@ -125,44 +123,11 @@ impl Measured {
         self.plans.as_ref().is_some_and(|(before, after)| before.same_work(after))
     }
 
-    fn settle(&mut self, verdict: Verdict, why: impl Into<String>) {
+    pub(super) fn settle(&mut self, verdict: Verdict, why: impl Into<String>) {
         self.verdict = verdict;
         self.why = why.into();
         self.settled = true;
     }
-}
-
-/// A client of the application: role, settings and limits of each of its sessions.
-struct Client {
-    role: Option<String>,
-    settings: Vec<(String, String)>,
-    timeout: Duration,
-}
-
-/// A parameter as text; the server reads it as whatever type the statement wants.
-#[derive(Clone, Debug)]
-struct TextParam(Option<String>);
-
-impl ToSql for TextParam {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        match &self.0 {
-            None => Ok(IsNull::Yes),
-            Some(text) => {
-                out.extend_from_slice(text.as_bytes());
-                Ok(IsNull::No)
-            }
-        }
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    fn encode_format(&self, _: &Type) -> Format {
-        Format::Text
-    }
-
-    to_sql_checked!();
 }
 
 /// Measures the whole workload.
@@ -177,7 +142,7 @@ pub async fn measure(
     let deadline = start + options.budget;
     let targets = [copies.before, copies.control, copies.after];
     let preparing = copies.before.session(Access::ReadWrite).await?;
-    let client = client(&preparing, options).await?;
+    let client = Client::of(&preparing, options).await?;
     let mut random = SplitMix64::new(options.seed);
     let mut found: Vec<Measured> = Vec::with_capacity(workload.len());
     let mut params: Vec<Vec<TextParam>> = Vec::with_capacity(workload.len());
@@ -299,197 +264,6 @@ fn look(measured: &mut Measured, alpha: f64, limit: f64) {
         // Only said: a LIMIT without a full order, or a clock, may give other rows at any time.
         measured.why.push_str("; as many rows as before, but not the same");
     }
-}
-
-/// The client's role and settings. Role and database settings of the application's role apply as if it had logged in.
-async fn client(session: &Session, options: &Options) -> Result<Client, PgError> {
-    let mut settings: BTreeMap<String, String> = BTreeMap::new();
-    // A session of ours has an empty search_path; a client has its role's, or the server's.
-    let row = session.one("SELECT boot_val FROM pg_catalog.pg_settings WHERE name = 'search_path'", &[]).await?;
-    settings.insert("search_path".into(), row.try_get(0)?);
-    if let Some(role) = &options.role {
-        let exists = session.query("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1", &[role]).await?;
-        if exists.is_empty() {
-            return Err(PgError::other(format!("the role {role} of [performance] does not exist")));
-        }
-        let rows = session
-            .query(
-                "SELECT pg_catalog.split_part(entry, '=', 1), pg_catalog.substr(entry, pg_catalog.strpos(entry, '=') + 1)
-                   FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON r.oid = s.setrole,
-                        LATERAL pg_catalog.unnest(s.setconfig) AS entry
-                  WHERE r.rolname = $1 AND s.setdatabase = 0",
-                &[role],
-            )
-            .await?;
-        for row in rows {
-            settings.insert(row.try_get(0)?, row.try_get(1)?);
-        }
-    }
-    // Names in the configuration and in `-- param:` mean what they mean to the client.
-    session.query("SELECT pg_catalog.set_config('search_path', $1, false)", &[&settings["search_path"]]).await?;
-    // The plan must be that of the very parameters, on both sides alike.
-    settings.insert("plan_cache_mode".into(), "force_custom_plan".into());
-    for (name, value) in &options.settings {
-        let value = match value.strip_prefix("sql:") {
-            None => value.clone(),
-            Some(expression) => one_text(session, expression.trim())
-                .await?
-                .ok_or_else(|| PgError::other(format!("the setting {name} of [performance] evaluates to nothing")))?,
-        };
-        settings.insert(name.clone(), value);
-    }
-    let timeout = options.budget.clamp(Duration::from_secs(4), Duration::from_secs(120)) / 4;
-    // Ours is the limit that holds.
-    settings.retain(|name, _| name != "statement_timeout" && name != "idle_in_transaction_session_timeout");
-    Ok(Client { role: options.role.clone(), settings: settings.into_iter().collect(), timeout })
-}
-
-/// The single value of a query, as text; `None`: no row, or NULL.
-async fn one_text(session: &Session, sql: &str) -> Result<Option<String>, PgError> {
-    let rows = session.query(&format!("SELECT ledger_value::text FROM ({sql}) AS ledger_query (ledger_value)"), &[]).await?;
-    match rows.as_slice() {
-        [] => Ok(None),
-        [row] => Ok(row.try_get(0)?),
-        _ => Err(PgError::other("more than one row where one value is wanted")),
-    }
-}
-
-async fn parameters(session: &Session, query: &Query) -> Result<Vec<TextParam>, PgError> {
-    let mut values = Vec::with_capacity(query.params.len());
-    for expression in &query.params {
-        values.push(TextParam(one_text(session, &format!("SELECT {expression}")).await?));
-    }
-    Ok(values)
-}
-
-impl Client {
-    /// A fresh connection as the application has it, in a transaction.
-    async fn connect(&self, target: &Target) -> Result<Session, PgError> {
-        let timeout = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
-        let session = target.session_with(Access::ReadWrite, timeout, 5_000).await?;
-        for (name, value) in &self.settings {
-            session.query("SELECT pg_catalog.set_config($1, $2, false)", &[name, value]).await?;
-        }
-        if let Some(role) = &self.role {
-            let row = session.one("SELECT pg_catalog.format('SET ROLE %I', $1::text)", &[role]).await?;
-            session.batch(row.try_get(0)?).await?;
-        }
-        session.batch("BEGIN").await?;
-        Ok(session)
-    }
-}
-
-/// Explains a query on A and B and counts its rows; what makes it incomparable settles it.
-async fn explain_both(targets: &[&Target; 3], client: &Client, measured: &mut Measured, values: &[TextParam], limit: f64) {
-    let before = explain(targets[A], client, &measured.query, values).await;
-    let before = match before {
-        Ok(found) => found,
-        Err(error) => return measured.settle(Verdict::Inconclusive, format!("does not run before the migrations: {error}")),
-    };
-    match explain(targets[B], client, &measured.query, values).await {
-        Ok(after) => {
-            measured.rows = Some((before.rows, after.rows));
-            measured.same_rows = Some(before.digest == after.digest);
-            // On each copy one run to warm and one to measure, two of the copies being A.
-            measured.block_takes = (2 * before.time + after.time) * 2;
-            measured.plans = Some((before.plan, after.plan));
-        }
-        Err(error) if error.is("57014") && before.time.mul_f64(limit) < client.timeout => {
-            let ratio = client.timeout.as_secs_f64() / before.time.as_secs_f64();
-            measured.seconds[A].push(before.time.as_secs_f64());
-            measured.seconds[B].push(client.timeout.as_secs_f64());
-            measured.interval = Some(Interval { ratio, low: ratio, high: ratio, seed: 0 });
-            measured.settle(
-                Verdict::Regressed,
-                format!("cancelled after {:.1} s, {ratio:.0} times the time before", client.timeout.as_secs_f64()),
-            );
-        }
-        Err(error) => measured.settle(Verdict::Inconclusive, format!("does not run after the migrations: {error}")),
-    }
-}
-
-/// What a query does on one copy.
-struct Explained {
-    plan: Plan,
-    rows: u64,
-    /// Of all rows, whatever their order; compared, never recorded.
-    digest: u128,
-    time: Duration,
-}
-
-/// A value as the server sent it.
-struct Sent(Option<Vec<u8>>);
-
-impl<'a> FromSql<'a> for Sent {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(Self(Some(raw.to_vec())))
-    }
-
-    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(Self(None))
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-}
-
-/// A sum over the digests of the rows, so that their order does not matter and equal rows count as often as they come.
-fn digest(rows: &[Row]) -> Result<u128, PgError> {
-    let mut sum = 0u128;
-    for row in rows {
-        let mut hasher = Sha256::new();
-        for column in 0..row.len() {
-            match row.try_get::<_, Sent>(column)?.0 {
-                None => hasher.update([0]),
-                Some(bytes) => {
-                    hasher.update([1]);
-                    hasher.update((bytes.len() as u64).to_be_bytes());
-                    hasher.update(&bytes);
-                }
-            }
-        }
-        sum = hasher.finalize().iter().take(16).fold(0u128, |value, byte| (value << 8) | u128::from(*byte)).wrapping_add(sum);
-    }
-    Ok(sum)
-}
-
-/// Runs a query once to warm it, once to time it and see its rows, once to explain it.
-async fn explain(target: &Target, client: &Client, query: &Query, values: &[TextParam]) -> Result<Explained, PgError> {
-    let session = client.connect(target).await?;
-    let statement = session.client().prepare(&query.sql).await?;
-    if statement.params().len() != values.len() {
-        return Err(PgError::other(format!("takes {} parameters, `-- param:` gives {}", statement.params().len(), values.len())));
-    }
-    let arguments = borrowed(values);
-    session.batch("SAVEPOINT ledger").await?;
-    session.client().query(&statement, &arguments).await?;
-    session.batch("ROLLBACK TO ledger").await?;
-    let clock = Instant::now();
-    let rows = session.client().query(&statement, &arguments).await?;
-    let time = clock.elapsed();
-    let (digest, rows) = (digest(&rows)?, rows.len() as u64);
-    session.batch("ROLLBACK TO ledger").await?;
-    // EXPLAIN takes no parameters of the protocol's own; EXECUTE takes literals, which the server quotes itself.
-    session.batch(&format!("PREPARE ledger_explained AS {}", query.sql)).await?;
-    let literals: Vec<Option<String>> = values.iter().map(|value| value.0.clone()).collect();
-    let row = session
-        .one(
-            "SELECT COALESCE('(' || pg_catalog.string_agg(pg_catalog.quote_nullable(v), ', ' ORDER BY n) || ')', '')
-               FROM pg_catalog.unnest($1::text[]) WITH ORDINALITY AS t (v, n)",
-            &[&literals],
-        )
-        .await?;
-    let arguments: String = row.try_get(0)?;
-    let explain = format!("EXPLAIN (ANALYZE, VERBOSE, BUFFERS, TIMING OFF, SUMMARY OFF, FORMAT JSON) EXECUTE ledger_explained{arguments}");
-    let row = session.one(&explain, &[]).await?;
-    let plan = Plan::read(&row.try_get(0)?).ok_or_else(|| PgError::other("its plan cannot be read"))?;
-    session.batch("ROLLBACK").await?;
-    Ok(Explained { plan, rows, digest, time })
-}
-
-fn borrowed(values: &[TextParam]) -> Vec<&(dyn ToSql + Sync)> {
-    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
 }
 
 /// One block: seconds per execution on A, A′ and B, each of the copy's least disturbed sample. Whatever else the machine does can

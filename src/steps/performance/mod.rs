@@ -22,6 +22,8 @@ use crate::domain::product::{PerformanceProduct, QueryComparison};
 use crate::domain::{Product, SubjectRow};
 use crate::pg::{Access, PgError, ScratchDb, Target};
 
+mod client;
+mod explain;
 pub mod indexes;
 pub mod measure;
 pub mod papers;
