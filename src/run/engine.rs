@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::event::{Event, Listener};
 use super::open::{self, Opened};
 use super::select::Selection;
-use super::{Interrupts, RunError, rules, write};
+use super::{Interrupts, RunError, foreseen, rules, write};
 use crate::chain::Store;
 use crate::config::Config;
 use crate::domain::plan::{Plan, Priority, StepKind, Task};
@@ -87,6 +87,7 @@ impl Engine<'_> {
             let place = Place { index: position + 1, total: tasks.len() };
             if task.uses == StepKind::Execute {
                 self.before_execution(&run)?;
+                self.foresee(&tasks);
             }
             let ended = self.attempt(&run, task, place, Work::Step, &mut interrupts).await?;
             ran.push(task.id.clone());
@@ -98,9 +99,24 @@ impl Engine<'_> {
                 return Err(RunError::Interrupted);
             }
         }
+        if tasks.iter().any(|task| task.uses == StepKind::Scripts) && !tasks.iter().any(|task| task.uses == StepKind::Execute) {
+            self.foresee(&self.config.plan.tasks);
+        }
         let run = self.read(&run)?;
         let judgement = run.judgement();
         Ok(Finished { run, judgement, ran })
+    }
+
+    /// Says which later answers `ledger.toml` makes impossible, while completing it is still cheap.
+    fn foresee(&self, tasks: &[Task]) {
+        let unsaid = foreseen::unsaid(self.config, tasks);
+        if unsaid.is_empty() {
+            return;
+        }
+        let message = "as ledger.toml stands, these stay unknown, and completing it after the execution opens a new run:".to_owned();
+        for message in std::iter::once(message).chain(unsaid) {
+            self.listener.on(&Event::Notes { message });
+        }
     }
 
     /// The run as its entries tell it.

@@ -10,6 +10,7 @@
 pub mod digest;
 pub mod engine;
 pub mod event;
+mod foreseen;
 pub mod interrupt;
 pub mod open;
 pub mod rules;

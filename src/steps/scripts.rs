@@ -157,7 +157,7 @@ fn product(report: &mut StepReport, scripts: &Scripts<'_>, rehearsal: Option<&cr
     let times: Option<Vec<i64>> = scripts.pending.iter().map(|m| run_us(&m.version)).collect();
     let estimate_us = times.filter(|times| !times.is_empty()).map(|times| times.iter().sum::<i64>());
     report.headline = match (scripts.pending.len(), estimate_us) {
-        (0, _) => "nothing pending".into(),
+        (0, _) => "nothing pending: to run the plan again, roll staging back or restore it first".into(),
         (n, Some(us)) => format!("{n} files run in a scratch copy, estimate {:.1} s", us as f64 / 1e6),
         (n, None) => format!("{n} files pending, not all run in a scratch copy"),
     };

@@ -64,7 +64,7 @@ pub(super) async fn prepare<'a>(
             true => {
                 "policies decide by the role's own name, but no two roles that stand for tenants were found; state them in [tenancy] roles"
             }
-            false => "no setting or claim that identifies a session was found in policies or functions; state it in [tenancy]",
+            false => "no setting or claim that identifies a session was found in policies or functions; state it in [tenancy], or single-tenant = \"reason\" there",
         }
         .into());
     }
