@@ -182,6 +182,9 @@ fn every_query_check_finds_its_defect_and_falls_silent_after_the_repair() {
         for check in CHECKS.iter().filter(|check| check.kind == Kind::Query) {
             // A missing file is the other test's finding.
             let Ok(text) = std::fs::read_to_string(defect_file(check)) else { continue };
+            if text.contains("CREATE EXTENSION") && !support::contrib(check.code.as_str()) {
+                continue;
+            }
             let result = match Defect::parse(&text) {
                 Ok(defect) => defect_and_repair(&TestDb::empty().await.target("postgres").await, check, &defect).await,
                 Err(error) => Err(error),

@@ -164,6 +164,9 @@ async fn each_wrong_way_back_is_told_by_its_check_and_by_no_other() {
     day.back_up().await;
     let mut wrong = Vec::new();
     for Wrong(name, up, down, expected) in WAYS {
+        if up.contains("create extension") && !crate::support::contrib(name) {
+            continue;
+        }
         day.file("002_way.sql", up);
         day.file("002_way.down.sql", down);
         let given = day.step("rollback").await;

@@ -22,6 +22,9 @@ fn lines(before: &Catalog, after: &Catalog) -> Vec<String> {
 
 #[tokio::test]
 async fn every_kind_is_seen_and_a_restored_copy_is_equal() {
+    if !crate::support::contrib("every_kind_is_seen_and_a_restored_copy_is_equal") {
+        return;
+    }
     let db = TestDb::with(EVERYTHING).await;
     let session = db.admin().await;
     let before = snapshot(&session).await;
@@ -68,6 +71,9 @@ async fn every_kind_is_seen_and_a_restored_copy_is_equal() {
 
 #[tokio::test]
 async fn every_single_change_shows_and_nothing_else() {
+    if !crate::support::contrib("every_single_change_shows_and_nothing_else") {
+        return;
+    }
     let db = TestDb::with(EVERYTHING).await;
     let session = db.admin().await;
     let before = snapshot(&session).await;
@@ -89,6 +95,9 @@ async fn every_single_change_shows_and_nothing_else() {
 
 #[tokio::test]
 async fn what_changes_no_definition_is_silent() {
+    if !crate::support::contrib("what_changes_no_definition_is_silent") {
+        return;
+    }
     let db = TestDb::with(EVERYTHING).await;
     let session = db.admin().await;
     let before = snapshot(&session).await;
@@ -124,6 +133,9 @@ async fn the_order_of_columns_is_seen_beside_the_objects() {
 
 #[tokio::test]
 async fn several_sessions_see_the_states_that_one_sees() {
+    if !crate::support::contrib("several_sessions_see_the_states_that_one_sees") {
+        return;
+    }
     let db = TestDb::with(EVERYTHING).await;
     let target = db.target("postgres").await;
     let session = target.session(Access::ReadOnly).await.unwrap();

@@ -31,7 +31,7 @@ fn with_tls() -> Option<ClusterOptions> {
 fn guarded() -> Option<&'static Guarded> {
     let made = GUARDED.get_or_init(|| {
         let Some(mut options) = with_tls() else {
-            eprintln!("NOT TESTED: no PostgreSQL here was built with TLS");
+            crate::support::not_tested("no PostgreSQL here was built with TLS");
             return None;
         };
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -39,6 +39,9 @@ pub async fn database() -> TestDb {
 
 #[tokio::test]
 async fn the_backup_of_a_grown_database_is_restored_and_equal() {
+    if !crate::support::contrib("the_backup_of_a_grown_database_is_restored_and_equal") {
+        return;
+    }
     let db = database().await;
     let given = given(&db.target("postgres").await, &world("[migrations]\nbaseline = \"001\"\n")).await;
     given.result.as_ref().unwrap();

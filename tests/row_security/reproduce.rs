@@ -41,7 +41,7 @@ async fn state(db: &TestDb) -> (i64, String) {
 #[tokio::test(flavor = "current_thread")]
 async fn the_script_of_a_leak_shows_it_in_psql_and_is_quiet_where_it_was_mended() {
     if !cluster().bin().join("psql").exists() {
-        eprintln!("NOT TESTED: the_script_of_a_leak_shows_it_in_psql: this server's programs bring no psql");
+        crate::support::not_tested("the_script_of_a_leak_shows_it_in_psql: this server's programs bring no psql");
         return;
     }
     let (probed, leaking, mended) = (application().await, application().await, application().await);

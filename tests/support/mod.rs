@@ -47,6 +47,29 @@ pub fn cluster() -> &'static Cluster {
     })
 }
 
+/// Says what a test did not do, past the test runner, which would keep it to itself.
+pub fn not_tested(what: &str) {
+    use std::io::Write;
+    std::io::stderr().write_all(format!("NOT TESTED: {what}\n").as_bytes()).unwrap();
+}
+
+/// Whether the server has the extensions that come with PostgreSQL's sources. Some builds leave them out; then the test that needs them
+/// says aloud that it did nothing.
+pub fn contrib(test: &str) -> bool {
+    static THERE: OnceLock<bool> = OnceLock::new();
+    let there = *THERE.get_or_init(|| {
+        blocking(async {
+            let admin = connect(&cluster().url("postgres")).await;
+            let wanted = "SELECT FROM pg_available_extensions WHERE name IN ('btree_gin', 'citext', 'hstore')";
+            admin.query(wanted, &[]).await.unwrap().len() == 3
+        })
+    });
+    if !there {
+        not_tested(&format!("{test}: this build of PostgreSQL lacks the extensions that come with its sources"));
+    }
+    there
+}
+
 /// How backups are made in tests: with the programs of the cluster.
 pub fn backup_config() -> migration_ledger::config::Backup {
     migration_ledger::config::Backup { pg_dump: Some(cluster().bin().join("pg_dump")), ..Default::default() }
