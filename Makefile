@@ -6,7 +6,7 @@ help:
 	@echo 'make test         formatting, lints, licences and all tests, on PostgreSQL 15 and 18'
 	@echo 'make test-all-pg  the same with 16 and 17 as well'
 	@echo 'make test-peers   histories shared with every other migration tool that can be had; compiles some for minutes'
-	@echo 'make test-long    the proofs that take minutes: every byte of a whole package flipped, for both verifiers; a thousand killed writers'
+	@echo 'make test-long    the proofs that take minutes: every byte of a whole package flipped, for both verifiers; a thousand killed writers; 5 GiB of evidence'
 	@echo 'make fuzz         each fuzz target for ten minutes; needs a nightly toolchain'
 	@echo 'make bench        speed as ratios, measured side by side in one run'
 	@echo 'make build        the release binary, target/release/ledger'
@@ -32,6 +32,7 @@ test-all-pg:
 test-long:
 	cargo test --locked --test verifiers -- --ignored every_flipped_byte
 	cargo test --locked --test chain_writers -- --ignored --nocapture a_thousand_kills
+	cargo test --locked --test evidence -- --ignored --nocapture five_gibibytes
 
 fuzz:
 	tools/fuzz.sh

@@ -9,6 +9,7 @@
 //! It errs on the side of taking too much. It is a net, not the first line: nothing of ours hands it a secret on purpose.
 
 use std::borrow::Cow;
+use std::io::{self, BufRead, Read, Write};
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex, RegexSet};
@@ -92,6 +93,44 @@ impl Redactor {
     /// A cleaner for output that comes line by line: it also knows when it is inside a private key.
     pub fn lines(&self) -> LineRedactor<'_> {
         LineRedactor { redactor: self, inside_key: false }
+    }
+}
+
+/// Longest piece that is cleaned at once when text is copied, bytes. A longer line is cut between two words.
+const PIECE: usize = 1 << 20;
+
+impl Redactor {
+    /// Copies text of any length without its secrets, line by line, in bounded memory. What is not UTF-8 is `InvalidData`.
+    pub fn copy(&self, mut from: &mut dyn BufRead, to: &mut dyn Write) -> io::Result<()> {
+        let mut lines = self.lines();
+        let mut line = Vec::new();
+        loop {
+            let held = line.len();
+            let n = Read::by_ref(&mut from).take((PIECE - held) as u64).read_until(b'\n', &mut line)?;
+            if line.is_empty() {
+                return Ok(());
+            }
+            let whole = line.ends_with(b"\n") || (n < PIECE - held);
+            let cut = if whole { line.len() } else { cut(&line) };
+            let rest = line.split_off(cut);
+            let ended = line.ends_with(b"\n");
+            let text = std::str::from_utf8(&line).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            to.write_all(lines.line(text.strip_suffix('\n').unwrap_or(text)).as_bytes())?;
+            if ended {
+                to.write_all(b"\n")?;
+            }
+            line = rest;
+        }
+    }
+}
+
+/// Where a piece of a long line is cut: after its last space, comma or quote, so that no word is torn; else between two characters.
+fn cut(line: &[u8]) -> usize {
+    let between = |b: &u8| matches!(b, b' ' | b'\t' | b',' | b';' | b'"' | b'\'' | b'>' | b'&');
+    let half = line.len() / 2;
+    match line[half..].iter().rposition(between) {
+        Some(at) => half + at + 1,
+        None => (half..line.len()).rev().find(|at| line[*at] & 0xc0 != 0x80).unwrap_or(line.len()),
     }
 }
 
@@ -308,6 +347,30 @@ mod tests {
             assert_eq!(redactor.clean(kept), kept);
         }
         assert_eq!(redactor.clean("DB_PASS=hunter2 smtp-pass: 'a b' x"), "DB_PASS=[redacted] smtp-pass: [redacted] x");
+    }
+
+    #[test]
+    fn text_of_any_length_is_copied_without_its_secrets() {
+        let mut redactor = Redactor::new();
+        redactor.learn("hunter2-hunter2");
+        let copied = |text: &str| {
+            let mut out = Vec::new();
+            redactor.copy(&mut std::io::BufReader::with_capacity(7, text.as_bytes()), &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        for same in ["", "one", "one\n", "\n\n", "a line of 20 €\nand another"] {
+            assert_eq!(copied(same), same);
+        }
+        let key = "a\n-----BEGIN PRIVATE KEY-----\nMIIEvQ\n-----END PRIVATE KEY-----\nz\n";
+        assert_eq!(copied(key), "a\n-----BEGIN PRIVATE KEY-----[redacted]\n[redacted]\n[redacted]\nz\n");
+        // One line of several mebibytes, with a secret at every place where it could be cut.
+        let word = "Zwölf hunter2-hunter2 ";
+        let long = word.repeat(super::PIECE * 3 / word.len());
+        assert_eq!(copied(&long), long.replace("hunter2-hunter2", REDACTED));
+        let unbroken = "ö".repeat(super::PIECE);
+        assert_eq!(copied(&unbroken), unbroken);
+        let error = redactor.copy(&mut &b"text \xff\n"[..], &mut Vec::new()).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
     }
 
     #[test]

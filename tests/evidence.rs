@@ -9,6 +9,8 @@ mod both;
 mod heads;
 #[path = "evidence/keys.rs"]
 mod keys;
+#[path = "evidence/large.rs"]
+mod large;
 #[path = "evidence/redaction.rs"]
 mod redaction;
 #[path = "evidence/tree.rs"]

@@ -7,8 +7,10 @@
 
 mod append;
 mod apply;
+mod growth;
 mod lint;
 mod memory;
+mod package;
 mod safety;
 mod status;
 mod trace;
@@ -54,7 +56,7 @@ struct Bench {
     run: fn() -> Result<Measurement, Failure>,
 }
 
-const BENCHES: [Bench; 10] = [
+const BENCHES: [Bench; 15] = [
     Bench {
         name: "apply",
         what: "300 migration files, against one psql process",
@@ -103,6 +105,46 @@ const BENCHES: [Bench; 10] = [
         unit: "/s",
         decimals: 0,
         run: verification::run,
+    },
+    Bench {
+        name: "hashing",
+        what: "verification of large evidence, against sha256sum -c",
+        goal: Goal::AtLeast(3.0),
+        unit: "×",
+        decimals: 2,
+        run: package::hashing,
+    },
+    Bench {
+        name: "entries",
+        what: "verification of a package of 60,000 entries",
+        goal: Goal::AtLeast(500_000.0),
+        unit: "/s",
+        decimals: 0,
+        run: package::entries,
+    },
+    Bench {
+        name: "verify-py",
+        what: "the same, against tools/verify.py",
+        goal: Goal::AtLeast(8.0),
+        unit: "×",
+        decimals: 1,
+        run: package::python,
+    },
+    Bench {
+        name: "growth",
+        what: "an append at 1,000,000 entries, against at 1,000",
+        goal: Goal::AtMost(1.25),
+        unit: "×",
+        decimals: 2,
+        run: growth::append,
+    },
+    Bench {
+        name: "prove",
+        what: "a proof at 1,000,000 entries, against at 1,000",
+        goal: Goal::AtMost(3.0),
+        unit: "×",
+        decimals: 2,
+        run: growth::prove,
     },
     Bench {
         name: "orphans",

@@ -249,6 +249,22 @@ impl Store {
         rows.collect::<rusqlite::Result<_>>().map_err(sql)
     }
 
+    /// The signature over the smallest head of `least` to `most` entries that has one, found without a look at the others.
+    pub fn signed_head(&self, least: u64, most: u64) -> Result<Option<(u64, Vec<u8>)>> {
+        let mut statement = self
+            .conn()
+            .prepare_cached(
+                "SELECT n, bytes FROM signature WHERE kind = 'checkpoint' AND n BETWEEN ?1 AND ?2 AND length(bytes) <= 65536 ORDER BY n, key LIMIT 1",
+            )
+            .map_err(|e| self.sql(e))?;
+        let found = statement.query_row([seq_column(least), seq_column(most)], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)));
+        match found {
+            Ok((n, bytes)) => Ok(u64::try_from(n).ok().map(|n| (n, bytes))),
+            Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
+            Err(e) => Err(self.sql(e)),
+        }
+    }
+
     /// Anchor rows of heads of at most `size` entries.
     pub fn anchors(&self, size: u64) -> Result<Vec<AnchorRow>> {
         let sql = |e| self.sql(e);

@@ -1,5 +1,6 @@
 //! `ledger record`: evidence made elsewhere, put on the ledger as it is.
 
+use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::{CliError, Exit, Globals, MessageFormat};
@@ -10,13 +11,13 @@ use crate::redact::Redactor;
 /// The media type of what is not text.
 const BINARY: &str = "application/octet-stream";
 
-/// Larger files are streamed, and so not cleaned.
-const LARGEST_TEXT: u64 = 64 * 1024 * 1024;
+/// Text of more bytes is cleaned line by line on its way, so that memory does not grow with it.
+const AT_ONCE: u64 = 4 * 1024 * 1024;
 
 /// Put evidence made elsewhere on the ledger
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Recorded files are notes: they are kept and shown, and never change a verdict. Text is recorded without the secrets\n\
-                        that can be recognised in it; binary files and files over 64 MiB are recorded as they are.")]
+                        that can be recognised in it; binary files are recorded as they are.")]
 pub struct Args {
     /// The task it belongs to
     task: String,
@@ -39,14 +40,20 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
     let mut draft = Draft::new(EntryType::Note, super::globals::actor(args.actor.as_deref()));
     draft.run = record::read::open(&store)?.map(|run| run.id.to_string());
     draft.task = Some(args.task.clone());
+    // Cleaned copies lie beside the ledger until they are on it: where it has room, they have.
+    let beside = store.path().parent().unwrap_or(Path::new(".")).to_owned();
+    let mut copies = Vec::new();
     for file in &args.files {
         let name = part_name(file)?;
         if draft.parts.iter().any(|part| part.name == name) {
             return Err(CliError::new(Exit::Usage, format!("two files would both be recorded as {name}")).hint("record them one after the other"));
         }
-        draft.parts.push(part(name, file)?);
+        let (part, copy) = part(name, file, &beside)?;
+        draft.parts.push(part);
+        copies.extend(copy);
     }
     let entry = store.append(draft)?;
+    drop(copies);
     match ui.format {
         MessageFormat::Json => ui.json(&serde_json::json!({"schema": "ledger.recorded/1", "seq": entry.seq, "leaf": entry.leaf.to_string()}))?,
         MessageFormat::Human if entry.header.run.is_none() => {
@@ -57,17 +64,35 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
     Ok(Exit::Good)
 }
 
-/// Text without secrets; what is not text is streamed as it is, and the caller was told so.
-fn part(name: String, file: &Path) -> Result<PartDraft, CliError> {
-    let size = std::fs::metadata(file).map_err(|error| CliError::setup(format!("cannot read {}", file.display())).cause(error))?.len();
-    if media(file) == BINARY || size > LARGEST_TEXT {
-        return Ok(PartDraft::file(name, media(file), file.to_owned()));
+/// Text without secrets; what is not text is streamed as it is, and the caller was told so. A cleaned copy lies `beside` the ledger for as
+/// long as what comes with the part lives.
+fn part(name: String, file: &Path, beside: &Path) -> Result<(PartDraft, Option<tempfile::TempPath>), CliError> {
+    let unread = |error| CliError::setup(format!("cannot read {}", file.display())).cause(error);
+    let size = std::fs::metadata(file).map_err(unread)?.len();
+    if media(file) == BINARY {
+        return Ok((PartDraft::file(name, BINARY, file), None));
     }
-    let bytes = std::fs::read(file).map_err(|error| CliError::setup(format!("cannot read {}", file.display())).cause(error))?;
-    Ok(match String::from_utf8(bytes) {
-        Ok(text) => PartDraft::bytes(name, media(file), Redactor::from_environment().clean(&text).into_bytes()),
-        Err(error) => PartDraft::bytes(name, BINARY, error.into_bytes()),
-    })
+    let redactor = Redactor::from_environment();
+    if size <= AT_ONCE {
+        return Ok(match String::from_utf8(std::fs::read(file).map_err(unread)?) {
+            Ok(text) => (PartDraft::bytes(name, media(file), redactor.clean(&text)), None),
+            Err(error) => (PartDraft::bytes(name, BINARY, error.into_bytes()), None),
+        });
+    }
+    let unwritten = |error| CliError::new(Exit::LedgerWrite, format!("cannot write a cleaned copy into {}", beside.display())).cause(error);
+    let copy = tempfile::Builder::new().prefix(".cleaned-").tempfile_in(beside).map_err(unwritten)?;
+    let mut to = BufWriter::new(copy.as_file());
+    let cleaned = redactor.copy(&mut BufReader::new(std::fs::File::open(file).map_err(unread)?), &mut to).and_then(|()| to.flush());
+    drop(to);
+    match cleaned {
+        Ok(()) => {
+            let copy = copy.into_temp_path();
+            Ok((PartDraft::file(name, media(file), copy.to_path_buf()), Some(copy)))
+        }
+        // Not text after all.
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Ok((PartDraft::file(name, BINARY, file), None)),
+        Err(error) => Err(unwritten(error)),
+    }
 }
 
 /// The file's own name in the form part names have.

@@ -35,14 +35,10 @@ fn add(store: &mut Store, over: Signed, key: &dyn Signs, namespace: Namespace, m
 /// The proof of entry `seq`. Without a size, the smallest signed head that covers the entry is taken, and without one the ledger's own.
 pub fn prove(store: &Store, seq: u64, size: Option<u64>) -> Result<Proof> {
     let len = store.len()?;
-    let rows = store.signatures(len)?;
-    let mut heads = rows.iter().filter_map(|row| match row.over {
-        Signed::Checkpoint(n) if n > seq && size.is_none_or(|wanted| wanted == n) => Some((n, &row.bytes)),
-        _ => None,
-    });
-    let signed = heads.next();
-    let size = size.or(signed.map(|(n, _)| n)).unwrap_or(len);
+    let (least, most) = size.map_or((seq.saturating_add(1), len), |size| (size.max(seq.saturating_add(1)), size.min(len)));
+    let signed = store.signed_head(least, most)?;
+    let size = size.or(signed.as_ref().map(|(n, _)| *n)).unwrap_or(len);
     let mut proof = store.prove(seq, size)?;
-    proof.signature = signed.and_then(|(_, bytes)| String::from_utf8(bytes.clone()).ok());
+    proof.signature = signed.and_then(|(_, bytes)| String::from_utf8(bytes).ok());
     Ok(proof)
 }
