@@ -118,7 +118,8 @@ macro_rules! schemas {
 }
 
 schemas! {
-    app_roles guc_int guc_text guc_uuid hostile jwt_tenant mixed nested role_per_tenant supabase_per_user supabase_saas triggers two_step user_int views
+    accounts_kit app_roles composite_keys django guc_int guc_text guc_uuid hostile jwt_tenant mandant market mixed nested postgrest prisma
+    role_per_tenant supabase_per_user supabase_saas triggers two_step units user_int views
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::context::identity_sql;
 use super::matrix::{BLIND_BYTES, Matrix};
 use super::model::Scope;
-use super::probe::{Attempt, Control, Probe, names, quiet, refused, shown_insert};
+use super::probe::{Attempt, Control, Probe, names, quiet, raised, refused, shown_insert};
 use super::seed::{Rights, Seeded, identifier, scope_condition};
 use super::value::{World, literal};
 use super::world::{REPLICA, insert_sql};
@@ -154,8 +154,21 @@ impl Probe<'_> {
             let whole = format!("UPDATE {name} SET {} = <B's>", names(ready.table, columns));
             shown = if hit { whole } else { format!("{shown}; {whole}") };
         }
+        // Past the triggers a policy lets it through, but in the session's own way one of them stops it.
+        let stopped = matches!(&attempt, Err(error) if error.sqlstate.as_deref().is_some_and(raised));
+        let meant = match hit && !stopped {
+            true => self.meant(ready, columns, "w", &self.move_sql(ready, columns)).await?,
+            false => None,
+        };
         let (verdict, why) = match attempt {
-            _ if hit => (CellVerdict::Leak, "A's row became B's (expected: refused)".into()),
+            Err(error) if hit && stopped => {
+                let state = error.sqlstate.unwrap_or_default();
+                (CellVerdict::Isolated, format!("no policy keeps A's row, but a trigger does ({state})"))
+            }
+            _ if hit => match meant {
+                Some(why) => (CellVerdict::Isolated, why),
+                None => (CellVerdict::Leak, "A's row became B's (expected: refused)".into()),
+            },
             Ok(_) => quiet(control, "A's row stayed A's"),
             Err(error) if error.sqlstate.as_deref().is_some_and(|state| state.starts_with("23") || state.starts_with("P0")) => {
                 (CellVerdict::Isolated, format!("stopped by a constraint or a trigger ({})", error.sqlstate.unwrap_or_default()))

@@ -173,8 +173,12 @@ impl Probe<'_> {
         }
         let stamped = scope_condition(ready.table, ready.scope, &row).unwrap_or_else(|| "true".into());
         let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {} AND {stamped}", condition(ready.table, &row));
-        let (verdict, why) = match self.attempt("", &insert_sql(ready.table, &row, ""), &truth).await? {
-            Ok(numbers) if numbers.last() == Some(&1) => (CellVerdict::Leak, "1 row of A was stored as B's (expected 0)".into()),
+        let insert = insert_sql(ready.table, &row, "");
+        let (verdict, why) = match self.attempt("", &insert, &truth).await? {
+            Ok(numbers) if numbers.last() == Some(&1) => match self.meant(ready, columns, "a", &insert).await? {
+                Some(why) => (CellVerdict::Isolated, why),
+                None => (CellVerdict::Leak, "1 row of A was stored as B's (expected 0)".into()),
+            },
             Ok(_) => quiet(control, "the row was not stored as B's"),
             Err(error) if error.sqlstate.as_deref().is_some_and(|state| state.starts_with("23")) => {
                 (CellVerdict::Isolated, format!("stopped by a constraint ({})", error.sqlstate.unwrap_or_default()))

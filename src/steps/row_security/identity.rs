@@ -94,13 +94,13 @@ static JSON: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[^;=]{0,60}?::\s*json
 /// `column = …(` up to the first call on the right.
 static RIGHT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r#"(?i)([A-Za-z_][\w$]*)\)?(?:::[\w. ]+?)?\s*=\s*(?:ANY\s*)?[\s(]*(?:SELECT\s+)?[\s(]*(?:(?:NULLIF|COALESCE|LOWER|UPPER|TRIM|BTRIM|STRING_TO_ARRAY|REPLACE|ARRAY|UNNEST|JSONB_ARRAY_ELEMENTS_TEXT|JSON_ARRAY_ELEMENTS_TEXT|JSONB_ARRAY_ELEMENTS|UUID|TEXT|INT4|INT8)\s*[\s(]+(?:SELECT\s+)?[\s(]*)*([A-Za-z_][\w$.]*)\s*\(\s*(?:'([^']+)')?"#,
+        r#"(?i)("(?:[^"]|"")+"|[A-Za-z_][\w$]*)\)?(?:::[\w. ]+?)?\s*=\s*(?:ANY\s*)?[\s(]*(?:SELECT\s+)?[\s(]*(?:(?:NULLIF|COALESCE|LOWER|UPPER|TRIM|BTRIM|STRING_TO_ARRAY|REPLACE|ARRAY|UNNEST|JSONB_ARRAY_ELEMENTS_TEXT|JSON_ARRAY_ELEMENTS_TEXT|JSONB_ARRAY_ELEMENTS|UUID|TEXT|INT4|INT8)\s*[\s(]+(?:SELECT\s+)?[\s(]*)*([A-Za-z_][\w$.]*)\s*\(\s*(?:'([^']+)')?"#,
     )
 });
 /// `…() = column` and `(…)::type = column`.
 static LEFT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r#"(?i)([A-Za-z_][\w$.]*)\(\s*(?:'([^']+)'(?:::text)?)?(?:\s*,\s*true)?\s*\)(?:\s+AS\s+\w+)?(?:\s*,\s*''(?:::text)?)?[\s)]*(?:::[\w ]+?)?[\s)]*=\s*\(?(?:[A-Za-z_][\w$]*\.)?([A-Za-z_][\w$]*)\b"#,
+        r#"(?i)([A-Za-z_][\w$.]*)\(\s*(?:'([^']+)'(?:::text)?)?(?:\s*,\s*true)?\s*\)(?:\s+AS\s+\w+)?(?:\s*,\s*''(?:::text)?)?[\s)]*(?:::[\w ]+?)?[\s)]*=\s*\(?(?:(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)\.)?("(?:[^"]|"")+"|[A-Za-z_][\w$]*\b)"#,
     )
 });
 
@@ -282,6 +282,14 @@ fn claim_after(rest: &str) -> Vec<String> {
     STEP.captures_iter(chain.as_str()).filter_map(|hit| hit.get(1)).map(|step| step.as_str().to_owned()).collect()
 }
 
+/// A name as the catalog has it, from how an expression writes it.
+pub(super) fn unquoted(name: &str) -> String {
+    match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
+        Some(quoted) => quoted.replace("\"\"", "\""),
+        None => name.to_owned(),
+    }
+}
+
 fn compare(text: &str, table: Option<i64>, functions: &Functions, into: &mut BTreeSet<Comparison>) {
     let mut add = |column: &str, callee: &str, argument: Option<&str>, rest: &str| {
         let sources: Vec<Source> = match (callee.trim_start_matches("pg_catalog."), argument) {
@@ -299,13 +307,13 @@ fn compare(text: &str, table: Option<i64>, functions: &Functions, into: &mut BTr
                 .collect(),
         };
         for source in sources {
-            into.insert(Comparison { table, column: column.to_owned(), source });
+            into.insert(Comparison { table, column: unquoted(column), source });
         }
     };
     for hit in AMONG.captures_iter(text) {
         let (Some(callee), Some(columns)) = (hit.get(1), hit.get(3)) else { continue };
         for column in columns.as_str().split(',') {
-            let bare = column.trim().rsplit('.').next().unwrap_or_default().trim_matches('"');
+            let bare = column.trim().rsplit('.').next().unwrap_or_default();
             add(bare, callee.as_str(), hit.get(2).map(|m| m.as_str()), "");
         }
     }
@@ -355,6 +363,16 @@ mod tests {
     fn a_setting_behind_nullif_is_compared_with_its_column() {
         let shape = shape(&["(tenant_id = (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid)"], &[]);
         assert_eq!(compared(&shape), [("tenant_id".into(), "app.tenant_id".into())]);
+    }
+
+    #[test]
+    fn a_quoted_column_is_compared_on_either_side() {
+        let functions = [("app.tenant", "select current_setting('app.tenant')::smallint")];
+        let shape = shape(
+            &["(\"Tenant No\" = app.tenant())", "(( SELECT app.tenant() AS tenant) = \"Sensor Data\".\"Client \"\"No\"\"\")"],
+            &functions,
+        );
+        assert_eq!(compared(&shape), [("Client \"No\"".into(), "app.tenant".into()), ("Tenant No".into(), "app.tenant".into())]);
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub fn find(shape: &Shape, model: &Model, found: &Found) -> (Vec<Label>, Vec<Str
         for column in table.columns.iter().filter(|column| ROLE_LIKE.is_match(&column.name) && !column.generated) {
             let all = value::labels(shape, table, column);
             let usual = match &column.default_text {
-                Some(text) => text.split('\'').nth(1).map(str::to_owned),
+                Some(text) => Some(text.split('\'').nth(1).unwrap_or(text).to_owned()),
                 None => value::plain(shape, table, column),
             };
             let mut taken = 0;

@@ -112,7 +112,7 @@ impl Matrix {
         let acting = context.role(model, role);
         let rights = rights(&session, acting, seeded).await;
         let api_only = shape.api_only(role);
-        let probe = Probe { session: &session, shape, model, worlds, role: acting, shown: &shown, context, api_only };
+        let probe = Probe { session: &session, shape, model, worlds, role: acting, shown: &shown, context, api_only, seeded };
         for ready in seeded {
             if let Context::Labelled(n) = context
                 && !concerned.get(n).is_some_and(|tables| tables.contains(&ready.table.oid))

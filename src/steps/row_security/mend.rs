@@ -57,12 +57,22 @@ struct Asked<'a> {
     unlink: bool,
 }
 
+/// A partition reports its parent's columns and constraints under its own name.
+fn inherited<'a>(shape: &'a Shape, table: &'a Table, object: &str) -> Option<&'a str> {
+    let checks = table.checks.iter().map(|check| check.name.as_str());
+    let columns = table.columns.iter().map(|column| column.name.as_str());
+    let keys = shape.keys_of(table.oid).map(|key| key.name.as_str());
+    let ends = |name: &&str| object.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
+    checks.chain(columns).chain(keys).filter(|_| table.partitioned).filter(ends).max_by_key(|name| name.len())
+}
+
 impl Asked<'_> {
     /// Changes the row in answer to an error; false when nothing is left to try.
     fn mend(&self, row: &mut Row, error: &PgError, tried: &mut Tried) -> bool {
         let table = self.table;
         let object = error.object.as_deref().unwrap_or_default();
-        let part = object.strip_prefix(&format!("{}.{}.", table.schema, table.name)).unwrap_or_default();
+        let own = object.strip_prefix(&format!("{}.{}.", table.schema, table.name));
+        let part = own.or_else(|| inherited(self.shape, table, object)).unwrap_or_default();
         let state = error.sqlstate.as_deref().unwrap_or_default();
         match state {
             "23502" => {

@@ -7,6 +7,7 @@
 //! 5. Papers: coverage report, isolation proof, test results.
 
 mod broken;
+mod calls;
 mod changes;
 mod commands;
 pub mod context;
@@ -19,6 +20,7 @@ mod mend;
 pub mod model;
 pub mod mutate;
 pub mod opened;
+pub mod openings;
 pub mod own_tests;
 pub mod papers;
 mod probe;

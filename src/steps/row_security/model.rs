@@ -7,8 +7,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Value, json};
 
+use super::hop;
 use super::identity::{self, Found, Source};
 use super::labels::{self, Label};
+use super::openings::{self, Opening};
 use super::shape::{self, Column, Shape, Table};
 use super::value::{self, Form, World};
 use crate::config::Tenancy;
@@ -77,6 +79,10 @@ pub struct Model {
     pub labels: Vec<Label>,
     /// Roles above the tenants (a platform's administrators): named, not probed.
     pub above: Vec<String>,
+    /// Rows that policies show to everybody for what they are.
+    pub openings: Vec<Opening>,
+    /// What people are made members of, where that is no tenant by its name: keys of other tables.
+    pub groups: Vec<KeyClass>,
     resolved: BTreeMap<(i64, i16), KeyClass>,
     forms: BTreeMap<KeyClass, Form>,
 }
@@ -136,6 +142,8 @@ impl Model {
             lists: found.lists.clone(),
             labels: Vec::new(),
             above: Vec::new(),
+            openings: Vec::new(),
+            groups: Vec::new(),
             resolved: BTreeMap::new(),
             forms: BTreeMap::new(),
         };
@@ -149,11 +157,13 @@ impl Model {
             });
         }
         model.roles = roles(shape, stated, &mut model.stated);
+        model.groups = model.find_groups(shape);
         model.choose_tables(shape, stated);
         model.forms = model.shape_forms(shape);
         model.find_tenant_roles(shape);
         let (labels, above) = labels::find(shape, &model, &found);
         (model.labels, model.above) = (labels, above);
+        model.openings = openings::find(shape, &model);
         model
     }
 
@@ -228,7 +238,41 @@ impl Model {
         });
         let mut keys: Vec<KeyClass> = keys.collect();
         keys.dedup();
+        if keys.is_empty() && self.of_people() {
+            keys.extend(tenant);
+        }
         keys
+    }
+
+    /// Whether people are all that tells sessions apart, and so stand for the tenants.
+    fn of_people(&self) -> bool {
+        self.columns.is_empty()
+    }
+
+    /// Keys that a table ties to a person, where policies or functions look there who a session is: a family, a board, a unit. The one
+    /// that most tables lead to comes first.
+    fn find_groups(&self, shape: &Shape) -> Vec<KeyClass> {
+        let (principals, tenant, words) = (self.principals(shape), self.tenant_class(shape), hop::words(shape));
+        let mut groups: BTreeMap<KeyClass, usize> = BTreeMap::new();
+        for table in shape.tables.iter().filter(|table| !table.partition && words.contains(table.name.as_str())) {
+            let classes: Vec<KeyClass> = table.columns.iter().map(|column| self.class(table.oid, column.number)).collect();
+            if !classes.iter().any(|class| principals.contains(class)) {
+                continue;
+            }
+            let of_another = |class: &&KeyClass| match class {
+                KeyClass::Column(oid, number) => *oid != table.oid && shape.table(*oid).is_some_and(|parent| parent.key() == [*number]),
+                KeyClass::Named(_) => false,
+            };
+            for class in classes.iter().filter(of_another).filter(|class| !principals.contains(class) && Some(*class) != tenant.as_ref()) {
+                groups.entry(class.clone()).or_default();
+            }
+        }
+        for (class, count) in &mut groups {
+            *count = self.resolved.values().filter(|other| *other == class).count();
+        }
+        let mut groups: Vec<(KeyClass, usize)> = groups.into_iter().collect();
+        groups.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        groups.into_iter().map(|(class, _)| class).collect()
     }
 
     /// A column out of whose path the table's policies read whose a row is.
@@ -255,12 +299,15 @@ impl Model {
 
     /// Whether what the key identifies is a tenant or a person.
     pub fn is_identity(&self, shape: &Shape, class: &KeyClass) -> bool {
-        self.tenant_class(shape).as_ref() == Some(class) || self.sources.iter().any(|(_, meaning)| *meaning == Meaning::Key(class.clone()))
+        self.tenant_class(shape).as_ref() == Some(class)
+            || self.groups.contains(class)
+            || self.sources.iter().any(|(_, meaning)| *meaning == Meaning::Key(class.clone()))
     }
 
     /// Whether a way leads from a row of this table to a tenant (not only to a person).
     pub fn has_tenant(&self, shape: &Shape, table: &Table) -> bool {
-        self.tenant_class(shape).is_some_and(|class| self.scope_to(shape, table, &class).is_some())
+        !self.of_people() && self.tenant_class(shape).is_some_and(|class| self.scope_to(shape, table, &class).is_some())
+            || self.groups.iter().any(|class| self.scope_to(shape, table, class).is_some())
     }
 
     /// What is known of every key's values, from all columns that hold it.
@@ -422,6 +469,10 @@ impl Model {
                 (_, None, Named::Role) => Meaning::Role,
                 (_, None, Named::Nothing) => {
                     match found.literals.get(source).and_then(|words| words.iter().find(|word| !value::is_privileged(word))) {
+                        // A setting that is on or off switches something, as a rule the policies themselves.
+                        Some(_) if source.claim.is_empty() && words.is_some_and(|words| words.iter().all(|word| is_switch(word))) => {
+                            Meaning::Unknown
+                        }
                         Some(word) if !value::is_privileged(source.word()) => Meaning::Word(word.clone()),
                         _ => Meaning::Unknown,
                     }
@@ -465,6 +516,7 @@ impl Model {
                 anchors.push(class.clone());
             }
         }
+        anchors.extend(self.groups.iter().filter(|class| !anchors.contains(class)).cloned().collect::<Vec<_>>());
         if !stated.tables.is_empty() {
             self.stated.push("tables");
             for name in &stated.tables {
@@ -578,6 +630,8 @@ impl Model {
             "tenant_roles": self.tenant_roles,
             "labels": self.labels.iter().map(Label::shown).collect::<Vec<_>>(),
             "above": self.above,
+            "groups": self.groups.iter().map(class).collect::<Vec<_>>(),
+            "everybodys": self.openings.iter().map(|opening| json!({ "table": name(opening.table), "policy": opening.policy, "condition": opening.condition })).collect::<Vec<_>>(),
             "stated": self.stated,
             "missing": self.missing,
             "tables": self.tables.iter().map(|scoped| {
@@ -594,6 +648,11 @@ impl Model {
             }).collect::<Vec<_>>(),
         })
     }
+}
+
+/// A word that says no more than on or off.
+fn is_switch(word: &str) -> bool {
+    ["on", "off", "true", "false", "t", "f", "yes", "no", "1", "0", "enabled", "disabled"].contains(&word.to_lowercase().as_str())
 }
 
 enum Named {

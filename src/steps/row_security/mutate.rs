@@ -244,7 +244,9 @@ impl Trial {
                     if labelled && let Some(ready) = places.get(&mutant.oid).and_then(|place| seeded.get(*place)) {
                         let shown = format!("{role}, {}", context.shown(model));
                         let (acting, api_only) = (context.role(model, role), shape.api_only(role));
-                        let probe = Probe { session, shape, model, worlds, role: acting, shown: &shown, context: *context, api_only };
+                        let context = *context;
+                        let probe =
+                            Probe { session, shape, model, worlds, role: acting, shown: &shown, context, api_only, seeded: &seeded };
                         let rights = rights.get(&mutant.oid).cloned().unwrap_or_default();
                         if control.is_none() {
                             control = Some(probe.controls(ready, &rights).await?);

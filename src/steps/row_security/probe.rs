@@ -5,6 +5,7 @@ use tokio_postgres::SimpleQueryMessage;
 use super::context::Context;
 use super::matrix::{CELL_TIMEOUT_MS, Matrix};
 use super::model::{Model, Scope};
+use super::openings::between_two;
 use super::seed::{Rights, Seeded, identifier};
 use super::shape::{Shape, Table};
 use super::value::{World, literal};
@@ -35,6 +36,8 @@ pub(super) struct Probe<'a> {
     pub(super) context: Context,
     /// The role is reached through PostgREST alone.
     pub(super) api_only: bool,
+    /// Every table with rows of both worlds: where a second look may look.
+    pub(super) seeded: &'a [Seeded<'a>],
 }
 
 /// An attempt: the numbers of its answer (the statement's, then the truth's), or the error that stopped it.
@@ -149,6 +152,36 @@ impl Probe<'_> {
         }
     }
 
+    /// Whether an admitted write that puts a row of A's beside something of B's is meant to be possible, and the session sees no more of
+    /// B's afterwards than before; in words.
+    pub(super) async fn meant(
+        &self,
+        ready: &Seeded<'_>,
+        columns: &[i16],
+        letter: &str,
+        statement: &str,
+    ) -> Result<Option<String>, PgError> {
+        let Some(parents) = between_two(self.shape, self.model, ready.table, columns, self.role, letter) else { return Ok(None) };
+        let counts: Vec<String> = self
+            .seeded
+            .iter()
+            .filter(|other| other.table.oid != ready.table.oid)
+            .map(|other| format!("SELECT pg_catalog.count(*) FROM {} WHERE {}", other.table.sql, other.at_b))
+            .collect();
+        // Tables that the role may not read answer nothing, before as after.
+        let mut readable = Vec::new();
+        for count in counts {
+            if self.attempt("", &count, "SELECT 0").await?.is_ok() {
+                readable.push(count);
+            }
+        }
+        let look = readable.join("; ");
+        let Ok(numbers) = self.attempt("", &format!("{look}; {statement}; {look}"), "SELECT 0").await? else { return Ok(None) };
+        let (before, after) = (numbers.iter().take(readable.len()), numbers.iter().skip(readable.len()));
+        let same = before.zip(after).all(|(before, after)| after <= before);
+        Ok(same.then(|| format!("it refers to B's row of {}, which is shown to everybody, and opens nothing more", parents.join(", "))))
+    }
+
     /// `column = its own value`: an update that changes nothing but touches the row.
     pub(super) fn harmless_set(&self, ready: &Seeded<'_>, rights: &Rights, row: &Row) -> Option<String> {
         let table = ready.table;
@@ -176,10 +209,16 @@ impl Probe<'_> {
     }
 }
 
-/// Errors that a trigger's body, a rule of the table or a reference raises, rather than a policy or the statement itself.
+/// Errors that a trigger's body, a rule of the table or a reference may have raised, rather than a policy: tried again without them, they
+/// show whose they were. A refusal, a cancelled statement, a lock and a recursion are nobody else's.
 fn of_a_trigger(state: &str) -> bool {
-    ["P0", "23", "55000", "09", "27", "38", "39", "2F", "HV", "0A"].iter().any(|class| state.starts_with(class))
-        || ["42703", "42P01", "42883", "22004", "22000", "22023"].contains(&state)
+    !["42501", "42P17", "57014", "55P03", "40P01"].contains(&state)
+}
+
+/// What RAISE of a trigger gives: P0001, or a SQLSTATE that the server itself never uses.
+pub(super) fn raised(state: &str) -> bool {
+    state.starts_with("P0")
+        || state.chars().next().is_some_and(|c| matches!(c, '6'..='9' | 'A'..='E' | 'G' | 'I'..='O' | 'Q'..='W' | 'Y' | 'Z'))
 }
 
 /// An INSERT as it was tried, its values replaced by a word.

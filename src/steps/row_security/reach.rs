@@ -3,16 +3,18 @@
 //! Each is asked twice: with both worlds, and with B's rows taken away behind it. An answer that changes lets B's rows through,
 //! aggregated or not. The positive control is the same with A's rows.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tokio_postgres::SimpleQueryMessage;
 
+use super::calls::Function;
 use super::context::Context;
 use super::matrix::{CELL_TIMEOUT_MS, Cell, sees_the_truth};
 use super::model::{Model, Scope, names_column};
 use super::seed::identifier;
-use super::shape::Shape;
-use super::value::World;
-use super::world::REPLICA;
-use super::world::Worlds;
+use super::shape::{Column, Shape, Table};
+use super::value::{self, World, literal};
+use super::world::{REPLICA, Worlds, condition};
 use crate::domain::product::{CellVerdict, IsolationCell};
 use crate::pg::{Access, PgError, Session, Target};
 
@@ -25,6 +27,9 @@ struct Way {
     bases: Vec<i64>,
     snapshots: Vec<String>,
     roles: Vec<String>,
+    /// What the partition's rows must be.
+    bound: String,
+    function: Option<Function>,
 }
 
 /// What the other ways came to.
@@ -45,6 +50,8 @@ pub async fn probe(target: &Target, shape: &Shape, model: &Model, worlds: &World
         return Ok(reached);
     }
     reached.names = ways.iter().map(|way| way.name.clone()).collect();
+    // Ways that were shown to let something through: without that, an answer that stays the same says nothing.
+    let mut alive: BTreeSet<&str> = BTreeSet::new();
     for role in &model.roles {
         for context in [Context::Member, Context::Fresh] {
             if !Context::of(model).contains(&context) {
@@ -58,10 +65,24 @@ pub async fn probe(target: &Target, shape: &Shape, model: &Model, worlds: &World
                 if context == Context::Fresh && way.kind == "f" {
                     continue;
                 }
-                let Some((verdict, why)) = ask(&session, shape, worlds, way, context.role(model, role), context).await? else { continue };
+                let acting = context.role(model, role);
+                let asked = match &way.function {
+                    Some(function) if !function.types.is_empty() || !function.reads_only => {
+                        call(&session, shape, worlds, way, function, acting).await?
+                    }
+                    _ => ask(&session, shape, worlds, way, acting, context).await?.map(|(verdict, why)| (verdict, why, way.name.clone())),
+                };
+                let Some((verdict, why, from)) = asked else { continue };
+                if verdict == CellVerdict::Isolated && !context.is_without() {
+                    alive.insert(&way.name);
+                }
+                if verdict == CellVerdict::Isolated && context.is_without() && way.function.is_none() && !alive.contains(way.name.as_str())
+                {
+                    continue;
+                }
                 let shown = format!("{role}, {}", context.word());
                 let command = if way.kind == "function" { "call" } else { "SELECT" };
-                let statement = (way.kind != "f").then(|| format!("SELECT * FROM {}", way.name));
+                let statement = (way.kind != "f").then(|| format!("SELECT * FROM {from}"));
                 let cell = IsolationCell { table: way.name.clone(), command: command.into(), context: shown, verdict, why };
                 reached.cells.push(Cell { table: 0, context, role: role.clone(), cell, statement });
             }
@@ -85,12 +106,141 @@ async fn ways(session: &Session, shape: &Shape, model: &Model, worlds: &Worlds) 
             bases = shape.tables.iter().filter(|table| names_column(&body, &table.name)).map(|table| table.oid).collect();
         }
         bases.retain(belongs);
-        let way = Way { invoker: row.try_get(1)?, name: row.try_get(2)?, snapshots: row.try_get(5)?, roles: row.try_get(6)?, kind, bases };
+        let (mut name, marked): (String, bool) = (row.try_get(2)?, row.try_get(1)?);
+        let mut function = None;
+        if kind == "function" {
+            // What policies ask must be callable by whoever they speak to, and answers what they need to know.
+            let bare = name.rsplit('.').next().unwrap_or_default();
+            let asked = |text: &Option<String>| text.as_deref().is_some_and(|text| text.contains(&format!("{bare}(")));
+            if !Function::is_safe(&body) || shape.policies.iter().any(|policy| asked(&policy.using) || asked(&policy.check)) {
+                continue;
+            }
+            let needed = usize::try_from(row.try_get::<_, i32>(10)?).unwrap_or(0);
+            let callable = Function { name, names: row.try_get(8)?, types: row.try_get(9)?, needed, reads_only: marked };
+            name = callable.signature();
+            function = Some(callable);
+        }
+        let (snapshots, roles, bound) = (row.try_get(5)?, row.try_get(6)?, row.try_get(7)?);
+        let way = Way { invoker: marked && kind != "function", name, snapshots, roles, bound, function, kind, bases };
         if !way.roles.is_empty() && (!way.bases.is_empty() || way.kind == "f") {
             ways.push(way);
         }
     }
     Ok(ways)
+}
+
+/// Puts the worlds' rows into the partition that is asked, where its bounds name a value of each column of the key; and where they
+/// stand then.
+fn placed(shape: &Shape, worlds: &Worlds, way: &Way) -> (String, BTreeMap<World, String>) {
+    let (mut place, mut stand) = (String::new(), BTreeMap::new());
+    let Some(table) = way.bases.iter().find_map(|oid| shape.table(*oid)).filter(|_| way.kind == "p") else { return (place, stand) };
+    let Some(key) = &table.partition_key else { return (place, stand) };
+    let values: Vec<(&Column, String)> =
+        key.iter().filter_map(|n| table.column(*n)).filter_map(|column| Some((column, value::bound(&way.bound, &column.sql)?))).collect();
+    let sets: Vec<String> = values.iter().map(|(column, value)| format!("{} = {}", column.sql, literal(Some(value)))).collect();
+    for world in [World::A, World::B].into_iter().filter(|_| !sets.is_empty()) {
+        let (Some(at), Some(row)) = (worlds.locate(table, world), worlds.row(table.oid, world)) else { continue };
+        place.push_str(&format!("UPDATE {} SET {} WHERE {at}; ", table.sql, sets.join(", ")));
+        let mut row = row.clone();
+        row.extend(values.iter().map(|(column, value)| (column.number, Some(value.clone()))));
+        stand.insert(world, condition(table, &row));
+    }
+    match place.is_empty() {
+        true => (place, stand),
+        false => (format!("{REPLICA}; {place}SET LOCAL session_replication_role = origin; "), stand),
+    }
+}
+
+/// Calls a function with what identifies B's rows: the verdict, why, and the call as it is shown.
+async fn call(
+    session: &Session,
+    shape: &Shape,
+    worlds: &Worlds,
+    way: &Way,
+    function: &Function,
+    role: &str,
+) -> Result<Option<(CellVerdict, String, String)>, PgError> {
+    if !worlds.replica {
+        return Ok(None);
+    }
+    let mut rows: Vec<(&Table, String)> =
+        way.bases.iter().filter_map(|oid| shape.table(*oid)).filter_map(|table| Some((table, worlds.locate(table, World::B)?))).collect();
+    // What the session reads anyway is no news from a function.
+    let mut hidden = Vec::new();
+    for (table, at) in rows.drain(..) {
+        let seen = format!("SET LOCAL ROLE {}; SELECT pg_catalog.count(*) FROM {} WHERE {at}", identifier(role), table.sql);
+        if answer(session, &seen).await?.map_or(true, |seen| seen.first().map(String::as_str) == Some("0")) {
+            hidden.push((table, at));
+        }
+    }
+    let rows = hidden;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let stand: Vec<String> =
+        rows.iter().map(|(table, at)| format!("(SELECT pg_catalog.string_agg(w::text, ',') FROM {} AS w WHERE {at})", table.sql)).collect();
+    let stand = format!("SELECT pg_catalog.md5(pg_catalog.concat_ws('|', {}))", stand.join(", "));
+    let away = |world: World| {
+        let rows = rows.iter().filter_map(|(table, _)| Some((table, worlds.locate(table, world)?)));
+        let deletes: String = rows.map(|(table, at)| format!("DELETE FROM {} WHERE {at}; ", table.sql)).collect();
+        format!("{REPLICA}; {deletes}SET LOCAL session_replication_role = origin; ")
+    };
+    let (mut answered, mut last) = (false, None);
+    for tried in function.calls(shape, worlds, &way.bases) {
+        let asked = |from: &str| {
+            format!(
+                "SET LOCAL ROLE {}; SELECT pg_catalog.md5(COALESCE(pg_catalog.string_agg(w::text, '|' ORDER BY w::text COLLATE \"C\"), '')) FROM {from} AS w; RESET ROLE",
+                identifier(role)
+            )
+        };
+        let (of_b, of_a) = (asked(&tried.of_b), asked(&tried.of_a));
+        let with = answer(session, &format!("{stand}; {of_b}; SET CONSTRAINTS ALL IMMEDIATE; {stand}")).await?;
+        let shown = tried.shown.clone();
+        if let Ok(with) = &with {
+            if with.first() != with.last() {
+                let why = "called with what identifies B's row, it changes that row or takes it away".to_owned();
+                return Ok(Some((CellVerdict::Leak, why, shown)));
+            }
+            let again = answer(session, &of_b).await?;
+            let without = answer(session, &format!("{}{of_b}", away(World::B))).await?;
+            let (first, again, without) = (with.get(1), again.as_ref().ok().and_then(|a| a.first()), without);
+            if first != again {
+                continue; // it answers differently each time it is asked
+            }
+            // Without B's row it may raise: then it told that there is one.
+            if without.as_ref().map_or(true, |without| without.first() != first) {
+                let why = "its answer changes when B's rows are taken away: it shows them, or something made of them".to_owned();
+                return Ok(Some((CellVerdict::Leak, why, shown)));
+            }
+        }
+        let own = answer(session, &of_a).await?;
+        let without = answer(session, &format!("{}{of_a}", away(World::A))).await?;
+        answered |= match (&own, &without) {
+            (Ok(own), Ok(without)) => own != without,
+            (Ok(_), Err(_)) => true,
+            _ => false,
+        };
+        last = Some(shown);
+    }
+    Ok(last.filter(|_| answered).map(|shown| (CellVerdict::Isolated, "it answers about A's rows and not about B's".to_owned(), shown)))
+}
+
+/// The first column of every answer, rolled back; the inner error is the server's.
+async fn answer(session: &Session, sql: &str) -> Result<Result<Vec<String>, PgError>, PgError> {
+    match session.simple(&format!("SAVEPOINT way; {sql}; ROLLBACK TO way; RELEASE way")).await {
+        Ok(answer) => Ok(Ok(answer
+            .iter()
+            .filter_map(|message| match message {
+                SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or_default().to_owned()),
+                _ => None,
+            })
+            .collect())),
+        Err(error) if error.disconnected && !error.is("57014") => Err(error),
+        Err(error) => {
+            session.batch("ROLLBACK TO way; RELEASE way").await?;
+            Ok(Err(error))
+        }
+    }
 }
 
 /// The verdict of one way; `None` where it says nothing about either world. The outer error is a lost connection.
@@ -116,14 +266,16 @@ async fn ask(
         identifier(role),
         way.name
     );
+    let (place, stand) = placed(shape, worlds, way);
     let refresh: String = way.snapshots.iter().map(|name| format!("REFRESH MATERIALIZED VIEW {name}; ")).collect();
     let without = |world: World| {
-        let rows = way.bases.iter().filter_map(|oid| shape.table(*oid)).filter_map(|table| Some((table, worlds.locate(table, world)?)));
+        let rows = way.bases.iter().filter_map(|oid| shape.table(*oid));
+        let rows = rows.filter_map(|table| Some((table, stand.get(&world).cloned().or_else(|| worlds.locate(table, world))?)));
         let deletes: String = rows.map(|(table, at)| format!("DELETE FROM {} WHERE {at}; ", table.sql)).collect();
         format!("{REPLICA}; {deletes}{refresh}{digest}")
     };
     let sql = format!(
-        "SAVEPOINT way; {refresh}{digest}; {digest}; {}; ROLLBACK TO way; {}; ROLLBACK TO way; RELEASE way",
+        "SAVEPOINT way; {place}SAVEPOINT asked; {refresh}{digest}; {digest}; {}; ROLLBACK TO asked; {}; ROLLBACK TO way; RELEASE way",
         without(World::B),
         without(World::A)
     );

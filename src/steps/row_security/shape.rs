@@ -43,7 +43,7 @@ fn pattern(text: &str) -> Regex {
 /// `column = 'a'`, `(column)::text IN ('a', 'b')`, `column = ANY (ARRAY['a'::text, 'b'::text])`.
 static ASKED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r#"(?i)([a-z_][\w$]*)"?\)*(?:::[\w. ]+)?\)*\s*(?:=|\bin\b|\blike\b|~~)\s*(?:any\s*)?\(*(?:array\[)?\(*((?:'(?:[^']|'')*'(?:::[\w. "\[\]]+)?\)*(?:\s*,\s*)?)+)"#,
+        r#"(?i)("(?:[^"]|"")+"|[a-z_][\w$]*)\)*(?:::[\w. ]+)?\)*\s*(?:=|\bin\b|\blike\b|~~)\s*(?:any\s*)?\(*(?:array\[)?\(*((?:'(?:[^']|'')*'(?:::[\w. "\[\]]+)?\)*(?:\s*,\s*)?)+)"#,
     )
 });
 static QUOTED: LazyLock<Regex> = LazyLock::new(|| pattern(r"'((?:[^']|'')*)'"));
@@ -193,7 +193,7 @@ impl Shape {
                 let (Some(name), Some(list)) = (hit.get(1), hit.get(2)) else { continue };
                 let labels =
                     QUOTED.captures_iter(list.as_str()).filter_map(|hit| hit.get(1)).map(|label| label.as_str().replace("''", "'"));
-                let known = asked.entry(name.as_str().to_owned()).or_default();
+                let known = asked.entry(super::identity::unquoted(name.as_str())).or_default();
                 for label in labels.filter(|label| !label.is_empty()) {
                     if !known.contains(&label) {
                         known.push(label);

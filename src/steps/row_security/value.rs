@@ -49,7 +49,7 @@ static BOUND: LazyLock<Regex> = LazyLock::new(|| pattern(r"(>=|<=|>|<)\s*\(?'?(-
 static PRIVILEGED: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?i)admin|super|root|staff|system|service|internal|operator|support|moderator"));
 static PUBLIC: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?i)public|publish|shared|everyone|global|anyone|all|open_to|template|listed|featured"));
+    LazyLock::new(|| pattern(r"(?i)public|publish|shared|everyone|global|anyone|(^|[_ -])all($|[_ -])|open_to|template|listed|featured"));
 static CLOSED: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?i)delete|remov|archiv|revok|inactive|disabled|suspend|banned|reject|expired|cancel"));
 
@@ -183,17 +183,14 @@ fn allowed(table: &Table, column: &Column) -> Vec<String> {
     if allowed.is_empty() && table.partition_key.as_ref().is_some_and(|key| key.contains(&column.number)) {
         // Of each leaf: the first value it names for this column. A range's lower bound is within it.
         for bound in &table.bounds {
-            let value = bound
-                .split(" AND ")
-                .filter(|part| part.contains(&column.sql) && !part.contains("IS NOT NULL") && !part.contains(" < "))
-                .find_map(|part| {
-                    let quoted = QUOTED.captures(part).and_then(|hit| hit.get(1)).map(|m| m.as_str().replace("''", "'"));
-                    quoted.or_else(|| NUMBER.find(part.split(&column.sql).nth(1)?).map(|m| m.as_str().to_owned()))
-                });
+            let value = self::bound(bound, &column.sql);
             allowed.extend(value.filter(|value| !allowed.contains(value)));
         }
     }
-    if allowed.is_empty() && ["S", "U", "N"].contains(&column.category.as_str()) {
+    // What a document, an identifier or bytes are compared with are its parts, or its length.
+    let labels = ["S", "U", "N"].contains(&column.category.as_str())
+        && !["json", "jsonb", "uuid", "bytea", "xml", "hstore", "inet", "cidr", "tsvector"].contains(&column.base.as_str());
+    if allowed.is_empty() && labels {
         for text in own_checks(table, column) {
             if text.contains('~')
                 || text.contains("LIKE")
@@ -214,6 +211,14 @@ fn allowed(table: &Table, column: &Column) -> Vec<String> {
         }
     }
     allowed
+}
+
+/// A value that a partition's bounds name for a column: a range's lower bound, the first of a list.
+pub fn bound(bound: &str, column: &str) -> Option<String> {
+    bound.split(" AND ").filter(|part| part.contains(column) && !part.contains("IS NOT NULL") && !part.contains(" < ")).find_map(|part| {
+        let quoted = QUOTED.captures(part).and_then(|hit| hit.get(1)).map(|m| m.as_str().replace("''", "'"));
+        quoted.or_else(|| NUMBER.find(part.split(column).nth(1)?).map(|m| m.as_str().to_owned()))
+    })
 }
 
 /// Where policies read whose a row is out of a path (`(storage.foldername(name))[1] = auth.uid()::text`): the path's column in the

@@ -13,6 +13,7 @@ use tokio_postgres::SimpleQueryMessage;
 
 use super::mend;
 use super::model::{Model, Scope};
+use super::openings;
 use super::seed::identifier;
 use super::shape::{Shape, Table};
 use super::value::{self, World, literal};
@@ -121,6 +122,7 @@ impl Worlds {
         for (oid, world, dropped) in later {
             worlds.link(session, shape, oid, world, dropped).await?;
         }
+        worlds.close(session, shape, model).await?;
         for table in quieted {
             session.batch(&format!("ALTER TABLE {table} ENABLE TRIGGER USER")).await?;
         }
@@ -146,6 +148,37 @@ impl Worlds {
                 Ok(()) => drop(self.rows.get_mut(&(oid, world)).map(|row| row.insert(number, value))),
                 Err(error) if error.disconnected => return Err(error),
                 Err(_) => session.batch("ROLLBACK TO link; RELEASE link").await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes what policies show to everybody by design, so that the rows are their tenants' alone. Twice: a row may be open through another's.
+    async fn close(&mut self, session: &Session, shape: &Shape, model: &Model) -> Result<(), PgError> {
+        for opening in model.openings.iter().chain(&model.openings) {
+            let Some(table) = shape.table(opening.table) else { continue };
+            for world in [World::A, World::B] {
+                let Some(at) = self.locate(table, world) else { continue };
+                for (number, value) in openings::closings(shape, model, table, opening) {
+                    let Some(column) = table.column(number) else { continue };
+                    let (update, open) = openings::try_sql(table, &at, opening, column, value.as_deref());
+                    match session.simple(&format!("SAVEPOINT close; {open}; {update}; {open}")).await {
+                        Ok(answer) => {
+                            let counts = numbers(&answer);
+                            let closed = counts.first() == Some(&1) && counts.last() == Some(&0);
+                            let end = if closed { "RELEASE close" } else { "ROLLBACK TO close; RELEASE close" };
+                            session.batch(end).await?;
+                            if closed {
+                                self.rows.entry((table.oid, world)).and_modify(|row| drop(row.insert(number, value)));
+                            }
+                            if closed || counts.first() == Some(&0) {
+                                break;
+                            }
+                        }
+                        Err(error) if error.disconnected && !error.is("57014") => return Err(error),
+                        Err(_) => session.batch("ROLLBACK TO close; RELEASE close").await?,
+                    }
+                }
             }
         }
         Ok(())
@@ -364,6 +397,15 @@ pub fn insert_sql(table: &Table, row: &Row, tail: &str) -> String {
             format!("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({}){tail}", table.sql, columns.join(", "), values.join(", "))
         }
     }
+}
+
+/// The first column of every row, as numbers.
+fn numbers(answer: &[SimpleQueryMessage]) -> Vec<u64> {
+    let first = |message: &SimpleQueryMessage| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).and_then(|text| text.parse().ok()),
+        _ => None,
+    };
+    answer.iter().filter_map(first).collect()
 }
 
 /// The number in a column of the first row.

@@ -1,0 +1,210 @@
+//! Rows that a policy shows to everybody for what they are: published, active, in the bucket of the avatars.
+//!
+//! Such a row is meant to be seen, and says nothing about how others are kept. A part of a SELECT policy that asks only about the row,
+//! and by its words or because a session may use it that did not sign in is meant for everybody, is an opening: named in the model, and
+//! closed in the worlds (the flag turned, another label, no time of publication), so that the rest of the policy is what is tried.
+//! What cannot be closed so, or asks only whether a row is deleted, is no opening: it leaks.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use regex_lite::Regex;
+
+use super::identity;
+use super::model::{KeyClass, Model, names_column};
+use super::shape::{Column, Policy, Shape, Table};
+use super::value::{self, literal};
+
+/// Values tried per opening and row.
+const ATTEMPTS: usize = 24;
+
+#[allow(clippy::unwrap_used, reason = "constant patterns; a test compiles each")]
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).unwrap()
+}
+
+/// Roles that a session has before it signs in.
+static ANONYMOUS: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)(^|_)(anon|anonymous|guest|visitor|unauthenticated|web_public)($|_)"));
+/// Words of columns and labels that are meant for everybody.
+static MEANT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"(?i)public|publish|shared|everyone|anyone|global|listed|featured|visib|discover|template|(^|[_ -])all($|[_ -])")
+});
+/// Columns that only say that a row is still there.
+static THERE: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)delete|remov|archiv|trash|purge"));
+
+/// A condition under which a table's rows are everybody's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    pub table: i64,
+    pub policy: String,
+    /// As the server writes it.
+    pub condition: String,
+}
+
+/// The openings of every table with row security.
+pub fn find(shape: &Shape, model: &Model) -> Vec<Opening> {
+    let identities = identity::functions_that_read(shape);
+    let anonymous = |role: &String| ANONYMOUS.is_match(role) && model.roles.contains(role);
+    let anyone = model.roles.iter().any(anonymous);
+    let mut openings: Vec<Opening> = Vec::new();
+    for table in shape.tables.iter().filter(|table| table.rls) {
+        for policy in shape.policies_of(table.oid).filter(|policy| policy.permissive && ["r", "*"].contains(&policy.command.as_str())) {
+            let before_signing_in = policy.everyone && anyone || policy.roles.iter().any(anonymous);
+            for condition in policy.using.as_deref().map(disjuncts).unwrap_or_default() {
+                if identity::reads_identity(condition, &identities) || condition.contains("SELECT") {
+                    continue;
+                }
+                let named: Vec<&Column> = table.columns.iter().filter(|column| names_column(condition, &column.sql)).collect();
+                let told =
+                    named.iter().any(|column| MEANT.is_match(&column.name)) || literals(condition).iter().any(|word| MEANT.is_match(word));
+                let about = named.iter().any(|column| !THERE.is_match(&column.name));
+                if about && (told || before_signing_in) {
+                    openings.push(Opening { table: table.oid, policy: policy.name.clone(), condition: condition.to_owned() });
+                }
+            }
+        }
+    }
+    openings
+}
+
+/// What could close an opening for one row: assignments, the likeliest first.
+pub fn closings(shape: &Shape, model: &Model, table: &Table, opening: &Opening) -> Vec<(i16, Option<String>)> {
+    let spoken: BTreeSet<String> = literals(&opening.condition).into_iter().collect();
+    let mut all = Vec::new();
+    for column in table.columns.iter().filter(|column| names_column(&opening.condition, &column.sql)) {
+        let label = ["S", "E"].contains(&column.category.as_str());
+        let fixed = column.generated || table.key().contains(&column.number) || THERE.is_match(&column.name);
+        if fixed || model.is_reference(table.oid, column.number) && !label {
+            continue;
+        }
+        let mut values: Vec<Option<String>> = Vec::new();
+        match column.category.as_str() {
+            "B" => values.extend(["false", "true"].map(|word| Some(word.to_owned()))),
+            "D" => values.push(Some("2999-01-01".to_owned())),
+            _ if label => {
+                let mut labels = value::labels(shape, table, column);
+                labels.extend(shape.asked_for(&column.name).iter().cloned());
+                labels.retain(|label| !spoken.contains(label));
+                labels.sort_by_key(|label| (value::is_privileged(label), value::is_public(label)));
+                labels.dedup();
+                values.extend(labels.into_iter().map(Some));
+            }
+            _ => {}
+        }
+        if !column.not_null && !model.is_reference(table.oid, column.number) {
+            values.push(None);
+        }
+        all.extend(values.into_iter().map(|value| (column.number, value)));
+    }
+    all.truncate(ATTEMPTS);
+    all
+}
+
+/// Whether a row that stands between a person and somebody else's (an order in a shop) is meant to: every policy that lets a role write
+/// it asks who the session is, a column of it is a person, and what the columns refer to is shown to everybody, by an opening or `true`.
+pub fn between_two(shape: &Shape, model: &Model, table: &Table, columns: &[i16], role: &str, letter: &str) -> Option<Vec<String>> {
+    let identities = identity::functions_that_read(shape);
+    let of = |policy: &&Policy, letter: &str| {
+        policy.permissive
+            && (policy.command == letter || policy.command == "*")
+            && (policy.everyone || policy.roles.iter().any(|r| r == role))
+    };
+    let asks =
+        |policy: &Policy| policy.check.as_ref().or(policy.using.as_ref()).is_some_and(|text| identity::reads_identity(text, &identities));
+    let principals = model.principals(shape);
+    let is_person = |oid: i64, number: i16| principals.contains(&model.class(oid, number));
+    // A person, or the record that stands for one (a customer with an account).
+    let person = |column: &Column| {
+        let record = |class: KeyClass| match class {
+            KeyClass::Column(oid, _) => shape.table(oid).is_some_and(|of| of.columns.iter().any(|c| is_person(oid, c.number))),
+            KeyClass::Named(_) => false,
+        };
+        !columns.contains(&column.number)
+            && (is_person(table.oid, column.number)
+                || model.is_reference(table.oid, column.number) && record(model.class(table.oid, column.number)))
+    };
+    let keys = shape.keys_of(table.oid).filter(|key| key.columns.iter().any(|n| columns.contains(n)));
+    let parents: Vec<&Table> = keys.filter_map(|key| shape.table(key.parent)).collect();
+    let shown = |parent: &&Table| {
+        let plain = |policy: &Policy| policy.using.as_deref() == Some("true");
+        let opened = model.openings.iter().any(|opening| opening.table == parent.oid);
+        parent.rls && (opened || shape.policies_of(parent.oid).any(|policy| of(&policy, "r") && plain(policy)))
+    };
+    let meant = table.rls
+        && shape.policies_of(table.oid).filter(|policy| of(policy, letter)).all(asks)
+        && table.columns.iter().any(person)
+        && !parents.is_empty()
+        && parents.iter().all(shown);
+    meant.then(|| parents.iter().map(|parent| parent.sql.clone()).collect())
+}
+
+/// The UPDATE that tries a closing, and the question whether the row is still open.
+pub fn try_sql(table: &Table, at: &str, opening: &Opening, column: &Column, value: Option<&str>) -> (String, String) {
+    (
+        format!("UPDATE {} SET {} = {} WHERE {at}", table.sql, column.sql, literal(value)),
+        format!("SELECT pg_catalog.count(*) FROM {} WHERE {at} AND ({})", table.sql, opening.condition),
+    )
+}
+
+/// The parts of an expression that are joined by OR at its top, parentheses around them taken away.
+fn disjuncts(text: &str) -> Vec<&str> {
+    let text = bare(text);
+    let (mut depth, mut quoted, mut named, mut from) = (0_i32, false, false, 0);
+    let mut parts = Vec::new();
+    for (at, c) in text.char_indices() {
+        match c {
+            '\'' if !named => quoted = !quoted,
+            '"' if !quoted => named = !named,
+            '(' | '[' if !quoted && !named => depth += 1,
+            ')' | ']' if !quoted && !named => depth -= 1,
+            ' ' if !quoted && !named && depth == 0 && text[at..].starts_with(" OR ") => {
+                parts.push(&text[from..at]);
+                from = at + 4;
+            }
+            _ => {}
+        }
+    }
+    if from == 0 {
+        return vec![text];
+    }
+    parts.push(&text[from..]);
+    parts.into_iter().flat_map(disjuncts).collect()
+}
+
+/// Without the parentheses around the whole of it.
+fn bare(text: &str) -> &str {
+    let text = text.trim();
+    let Some(inner) = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) else { return text };
+    let (mut depth, mut quoted, mut named) = (0_i32, false, false);
+    for c in inner.chars() {
+        match c {
+            '\'' if !named => quoted = !quoted,
+            '"' if !quoted => named = !named,
+            '(' if !quoted && !named => depth += 1,
+            ')' if !quoted && !named => depth -= 1,
+            _ => {}
+        }
+        if depth < 0 {
+            return text;
+        }
+    }
+    bare(inner)
+}
+
+fn literals(text: &str) -> Vec<String> {
+    static QUOTED: LazyLock<Regex> = LazyLock::new(|| pattern(r"'((?:[^']|'')*)'"));
+    QUOTED.captures_iter(text).filter_map(|hit| hit.get(1)).map(|hit| hit.as_str().replace("''", "'")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_comes_apart_at_its_top() {
+        let text = "((a = 'x OR y'::text) OR ((b = ANY (ARRAY['(', 'c'])) OR (\"d OR e\" IS NULL)) OR (f AND (g OR h)))";
+        assert_eq!(disjuncts(text), ["a = 'x OR y'::text", "b = ANY (ARRAY['(', 'c'])", "\"d OR e\" IS NULL", "f AND (g OR h)"]);
+        assert_eq!(disjuncts("(a) AND (b)"), ["(a) AND (b)"]);
+        assert_eq!(disjuncts("true"), ["true"]);
+    }
+}
