@@ -118,8 +118,8 @@ macro_rules! schemas {
 }
 
 schemas! {
-    accounts_kit app_roles composite_keys django guc_int guc_text guc_uuid hostile jwt_tenant mandant market mixed nested postgrest prisma
-    role_per_tenant supabase_per_user supabase_saas triggers two_step units user_int views
+    accounts_kit agents app_roles clinic composite_keys django family guc_int guc_text guc_uuid hostile jwt_tenant mandant market mixed nested
+    postgrest prisma role_per_tenant sessions supabase_per_user supabase_saas text_claims triggers two_step units user_int views
 }
 
 #[test]
@@ -180,6 +180,9 @@ async fn what_comes_out_of_a_folder_of_schemas() {
         );
         for line in examined.isolation.lines.iter().take(40) {
             println!("   {line}");
+        }
+        if let Some(grounds) = &examined.isolation.grounds {
+            println!("   model: {}", grounds.model.to_json(&grounds.shape));
         }
         for leak in examined.leaks() {
             let expected = schema.list("leaks").iter().any(|table| leak.starts_with(&format!("{table} ")));

@@ -239,7 +239,8 @@ impl Probe<'_> {
         if key.is_empty() {
             return Ok(());
         }
-        let Some(set) = (rights.insert && rights.update).then(|| self.harmless_set(ready, rights, ready.b)).flatten() else {
+        let keyed = key.iter().all(|n| rights.insertable.contains(n));
+        let Some(set) = (rights.insert && rights.update && keyed).then(|| self.harmless_set(ready, rights, ready.b)).flatten() else {
             self.cell(ready, COMMAND, CellVerdict::Denied, "no privilege", None, matrix);
             return Ok(());
         };
@@ -250,6 +251,7 @@ impl Probe<'_> {
         for number in key {
             row.insert(*number, ready.b.get(number).cloned().flatten());
         }
+        let row = rights.given(row);
         let tail = format!(" ON CONFLICT ({}) DO UPDATE SET {set}", names(ready.table, key));
         let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {} AND ctid = '{}'", ready.at_b, ready.ctid_b);
         let (verdict, why) = match self.attempt("", &insert_sql(ready.table, &row, &tail), &truth).await? {

@@ -3,10 +3,10 @@
 use super::context::Context;
 use super::matrix::{BLIND_BYTES, Matrix};
 use super::model::Scope;
-use super::probe::{Control, Probe, names, quiet, refused, shown_insert};
+use super::probe::{Control, Probe, names, quiet, refused, shown_insert, stored};
 use super::seed::{Rights, Seeded, scope_condition};
 use super::value::World;
-use super::world::{condition, insert_sql};
+use super::world::insert_sql;
 use crate::domain::product::CellVerdict;
 use crate::pg::PgError;
 
@@ -125,8 +125,10 @@ impl Probe<'_> {
             );
             return Ok(());
         };
-        let stamped = scope_condition(ready.table, ready.scope, &row).map_or_else(String::new, |scope| format!(" AND {scope}"));
-        let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {}{stamped}", condition(ready.table, &row));
+        let stamped = scope_condition(ready.table, ready.scope, &row);
+        let row = rights.given(row);
+        let stamped = stamped.map_or_else(String::new, |scope| format!(" AND {scope}"));
+        let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {}{stamped}", stored(ready, &row));
         let (attempt, past) = self.past_triggers(&preparation, &insert_sql(ready.table, &row, ""), &truth).await?;
         let (verdict, why) = match attempt {
             // A key that happens to be taken or missing stops this row, not the next one.
@@ -172,7 +174,8 @@ impl Probe<'_> {
             row.insert(*number, ready.b.get(number).cloned().flatten());
         }
         let stamped = scope_condition(ready.table, ready.scope, &row).unwrap_or_else(|| "true".into());
-        let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {} AND {stamped}", condition(ready.table, &row));
+        let row = rights.given(row);
+        let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {} AND {stamped}", stored(ready, &row));
         let insert = insert_sql(ready.table, &row, "");
         let (verdict, why) = match self.attempt("", &insert, &truth).await? {
             Ok(numbers) if numbers.last() == Some(&1) => match self.meant(ready, columns, "a", &insert).await? {

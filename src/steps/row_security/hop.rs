@@ -26,6 +26,29 @@ pub(super) fn words(shape: &Shape) -> BTreeSet<&str> {
     bodies.chain(policies.filter(|text| text.contains("SELECT"))).flat_map(split).collect()
 }
 
+/// The words of what policies look at: their own subqueries, and the bodies of functions that they call, and those call.
+pub(super) fn asked_words(shape: &Shape) -> BTreeSet<&str> {
+    let split = |text| str::split(text, |c: char| !(c.is_alphanumeric() || c == '_' || c == '$'));
+    let policies = || shape.policies.iter().flat_map(|policy| [policy.using.as_deref(), policy.check.as_deref()]).flatten();
+    let mut words: BTreeSet<&str> = policies().filter(|text| text.contains("SELECT")).flat_map(split).collect();
+    let mut called: BTreeSet<&str> = policies().flat_map(split).collect();
+    let mut taken: BTreeSet<&str> = BTreeSet::new();
+    for _ in 0..4 {
+        let before = taken.len();
+        for function in &shape.functions {
+            let bare = function.name.rsplit('.').next().unwrap_or_default().trim_matches('"');
+            if called.contains(bare) && taken.insert(bare) {
+                words.extend(split(&function.body));
+                called.extend(split(&function.body));
+            }
+        }
+        if taken.len() == before {
+            break;
+        }
+    }
+    words
+}
+
 impl Probe<'_> {
     /// Every write to a member's own row that could make it another's member, and then the look.
     pub(super) async fn hop(
@@ -94,6 +117,7 @@ impl Probe<'_> {
                     && let Some((_, mut row)) = self.own_insert(ready)
                 {
                     row.insert(column.number, Some(text.clone()));
+                    let row = rights.given(row);
                     let what = format!("a row of A, {} = {shown}", names(table, &[column.number]));
                     writes.push((insert_sql(table, &row, ""), shown_insert(table, &row, &what)));
                 }

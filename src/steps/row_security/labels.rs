@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::identity::{Found, Source};
-use super::model::{KeyClass, Meaning, Model};
+use super::model::{KeyClass, Meaning, Model, names_column};
+use super::openings;
 use super::shape::{Shape, Table};
 use super::value::{self, World, literal};
 use super::world::Worlds;
@@ -30,7 +31,7 @@ pub fn is_role_like(column: &str) -> bool {
 
 /// Labels that no tenant gives.
 static ABOVE: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?i)super|platform|system|root|global|staff|support|service|internal|operator|god"));
+    LazyLock::new(|| pattern(r"(?i)super|platform|system|sys[_-]?admin|root|global|staff|support|service|internal|operator|god"));
 
 /// One label as a context.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,16 +106,39 @@ pub fn find(shape: &Shape, model: &Model, found: &Found) -> (Vec<Label>, Vec<Str
         }
     }
     for (source, meaning) in &model.sources {
-        let Meaning::Word(usual) = meaning else { continue };
-        for word in found.literals.get(source).into_iter().flatten().filter(|word| *word != usual).take(MOST) {
+        let usual = match meaning {
+            Meaning::Word(usual) => Some(usual),
+            // A claim with nothing but privileged words has none that is usual.
+            Meaning::Unknown if !source.claim.is_empty() => None,
+            _ => continue,
+        };
+        for word in found.literals.get(source).into_iter().flatten().filter(|word| Some(*word) != usual).take(MOST) {
             let label = Label { label: word.clone(), place: Place::Claim(source.clone()) };
-            match ABOVE.is_match(word) {
+            match ABOVE.is_match(word) || usual.is_none() && !is_beside_a_column(shape, word) {
                 true => above.push(label.shown()),
                 false => labels.push(label),
             }
         }
     }
     (labels, above)
+}
+
+/// Whether every policy that asks for a word asks about its row as well: a role within a tenant rather than above all.
+fn is_beside_a_column(shape: &Shape, word: &str) -> bool {
+    let quoted = format!("'{}'", word.replace('\'', "''"));
+    let mut met = false;
+    for policy in &shape.policies {
+        let Some(table) = shape.table(policy.table) else { continue };
+        for part in [&policy.using, &policy.check].into_iter().flatten().flat_map(|text| openings::disjuncts(text)) {
+            if part.contains(&quoted) {
+                met = true;
+                if !table.columns.iter().any(|column| names_column(part, &column.sql)) {
+                    return false;
+                }
+            }
+        }
+    }
+    met
 }
 
 fn is_principal(table: &Table, principals: &[KeyClass]) -> bool {

@@ -165,6 +165,10 @@ impl Asked<'_> {
                 if !column.not_null {
                     values.push(None);
                 }
+                if !self.model.is_reference(self.table.oid, number) {
+                    let seed = u64::from(self.world == World::B) * 1_000 + 11;
+                    values.extend(value::alternatives(column, check, seed).into_iter().filter(Option::is_some));
+                }
                 values
             }
             false => {

@@ -83,6 +83,8 @@ pub struct Model {
     pub openings: Vec<Opening>,
     /// What people are made members of, where that is no tenant by its name: keys of other tables.
     pub groups: Vec<KeyClass>,
+    /// A session says nothing but which person it is.
+    people: bool,
     resolved: BTreeMap<(i64, i16), KeyClass>,
     forms: BTreeMap<KeyClass, Form>,
 }
@@ -90,7 +92,7 @@ pub struct Model {
 #[allow(clippy::unwrap_used, reason = "a constant pattern; a test compiles it")]
 static TENANT_COLUMN: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"(?i)^(tenant|org|organi[sz]ation|company|account|workspace|team|customer|client|merchant|store|shop|business|household|clinic|school|agency)_?(id|uuid|key|uid)$",
+        r"(?i)^(tenant|org|organi[sz]ation|company|account|workspace|team|customer|client|merchant|store|shop|business|household|clinic|school|agency|acct|mandant|firm|family|club|practice)_?(id|uuid|no|nr|key|uid)$",
     )
     .unwrap()
 });
@@ -144,6 +146,7 @@ impl Model {
             above: Vec::new(),
             openings: Vec::new(),
             groups: Vec::new(),
+            people: false,
             resolved: BTreeMap::new(),
             forms: BTreeMap::new(),
         };
@@ -151,10 +154,8 @@ impl Model {
         model.bind(shape, &found, stated);
         // Principal columns found by comparison are anchors of their own when no tenant was found.
         if model.root.is_none() && model.columns.is_empty() {
-            model.root = model.sources.iter().find_map(|(_, meaning)| match meaning {
-                Meaning::Key(KeyClass::Column(oid, number)) => shape.table(*oid).filter(|table| table.key() == [*number]).map(|t| t.oid),
-                _ => None,
-            });
+            model.root = model.root_of_sources(shape);
+            model.people = model.are_people(shape);
         }
         model.roles = roles(shape, stated, &mut model.stated);
         model.groups = model.find_groups(shape);
@@ -244,15 +245,46 @@ impl Model {
         keys
     }
 
+    /// The table that a session's keys identify; of several the one that the others' tables refer to.
+    fn root_of_sources(&self, shape: &Shape) -> Option<i64> {
+        let of = |meaning: &Meaning| match meaning {
+            Meaning::Key(KeyClass::Column(oid, number)) => shape.table(*oid).filter(|table| table.key() == [*number]),
+            _ => None,
+        };
+        let tables: Vec<&Table> = self.sources.iter().filter_map(|(_, meaning)| of(meaning)).collect();
+        let refers = |one: &Table, other: &Table| {
+            let keys = one.columns.iter().filter(|c| !one.key().contains(&c.number));
+            one.oid != other.oid
+                && keys.into_iter().any(|c| matches!(self.class(one.oid, c.number), KeyClass::Column(oid, _) if oid == other.oid))
+        };
+        let above = tables.iter().find(|table| tables.iter().any(|other| refers(other, table)));
+        above.or(tables.first()).map(|table| table.oid)
+    }
+
+    /// Whether a session says nothing but which person it is.
+    fn are_people(&self, shape: &Shape) -> bool {
+        let tenant = self.tenant_class(shape);
+        let mut keys = self.sources.iter().filter(|(_, meaning)| matches!(meaning, Meaning::Key(_))).peekable();
+        let table = match &tenant {
+            Some(KeyClass::Column(oid, _)) => shape.table(*oid).map(|table| table.name.to_lowercase()).unwrap_or_default(),
+            _ => String::new(),
+        };
+        keys.peek().is_some()
+            && keys.all(|(source, meaning)| {
+                let same = matches!(meaning, Meaning::Key(class) if tenant.as_ref().is_none_or(|tenant| tenant == class));
+                same && (is_person(source.word()) || is_person(&table))
+            })
+    }
+
     /// Whether people are all that tells sessions apart, and so stand for the tenants.
     fn of_people(&self) -> bool {
-        self.columns.is_empty()
+        self.people
     }
 
     /// Keys that a table ties to a person, where policies or functions look there who a session is: a family, a board, a unit. The one
     /// that most tables lead to comes first.
     fn find_groups(&self, shape: &Shape) -> Vec<KeyClass> {
-        let (principals, tenant, words) = (self.principals(shape), self.tenant_class(shape), hop::words(shape));
+        let (principals, tenant, words) = (self.principals(shape), self.tenant_class(shape), hop::asked_words(shape));
         let mut groups: BTreeMap<KeyClass, usize> = BTreeMap::new();
         for table in shape.tables.iter().filter(|table| !table.partition && words.contains(table.name.as_str())) {
             let classes: Vec<KeyClass> = table.columns.iter().map(|column| self.class(table.oid, column.number)).collect();
@@ -292,7 +324,7 @@ impl Model {
             &shape.policy_text(table.oid),
             &column.sql,
             self.principals(shape).into_iter().next().map(key),
-            self.tenant_class(shape).map(key),
+            if self.of_people() { self.groups.first().cloned() } else { None }.or_else(|| self.tenant_class(shape)).map(key),
             world,
         )
     }
@@ -549,14 +581,27 @@ impl Model {
         *scope == Scope::Anchor || self.scope(shape, table, std::slice::from_ref(tenant)) != Scope::None
     }
 
-    /// The shortest way from a row to an anchor, the tenant's first.
+    /// The shortest way from a row to an anchor, the tenant's first. Where there is no tenant by its name, what people are members of is
+    /// a tenant too, and of several ways the one counts whose columns the table's own policies name.
     fn scope(&self, shape: &Shape, table: &Table, anchors: &[KeyClass]) -> Scope {
-        for anchor in anchors {
-            if let Some(scope) = self.scope_to(shape, table, anchor) {
-                return scope;
+        let ways: Vec<Scope> = anchors.iter().filter_map(|anchor| self.scope_to(shape, table, anchor)).collect();
+        if self.of_people() && !self.groups.is_empty() {
+            let own = |class: &KeyClass| matches!(class, KeyClass::Column(oid, number) if *oid == table.oid && table.key() == [*number]);
+            if self.groups.iter().any(own) {
+                return Scope::Anchor;
+            }
+            let text = shape.policy_text(table.oid);
+            let asked = |scope: &&Scope| match scope {
+                Scope::Path { columns, .. } => {
+                    columns.iter().all(|n| table.column(*n).is_some_and(|column| names_column(&text, &column.sql)))
+                }
+                _ => true,
+            };
+            if let Some(way) = ways.iter().find(asked) {
+                return way.clone();
             }
         }
-        Scope::None
+        ways.into_iter().next().unwrap_or(Scope::None)
     }
 
     fn scope_to(&self, shape: &Shape, table: &Table, anchor: &KeyClass) -> Option<Scope> {
@@ -655,6 +700,15 @@ fn is_switch(word: &str) -> bool {
     ["on", "off", "true", "false", "t", "f", "yes", "no", "1", "0", "enabled", "disabled"].contains(&word.to_lowercase().as_str())
 }
 
+/// Whether a name speaks of a person.
+fn is_person(word: &str) -> bool {
+    let word = word.to_lowercase();
+    word == "sub"
+        || ["user", "usr", "uid", "principal", "actor", "person", "people", "profile", "login", "employee"]
+            .iter()
+            .any(|part| word.contains(part))
+}
+
 enum Named {
     Tenant,
     Principal,
@@ -672,7 +726,7 @@ fn by_name(word: &str, has_tenant: bool, model: &Model, shape: &Shape) -> Named 
         Named::Nothing
     } else if is_column || root.is_some_and(|root| !root.is_empty() && word.contains(&root)) || TENANT_COLUMN.is_match(&word) {
         Named::Tenant
-    } else if word == "sub" || word.contains("user") || word.contains("uid") || word.contains("principal") || word.contains("actor") {
+    } else if is_person(&word) {
         Named::Principal
     } else if has_tenant && ["tenant", "org", "account", "company", "workspace", "team", "customer"].iter().any(|part| word.contains(part))
     {
@@ -732,7 +786,29 @@ fn roles(shape: &Shape, stated: &Tenancy, said: &mut Vec<&'static str>) -> Vec<S
     if roles.is_empty() {
         roles.extend(shape.owners.iter().cloned());
     }
+    // One that no policy asks anything of, and that is named for it, works for all tenants.
+    let above: BTreeSet<String> = roles.iter().filter(|role| is_service(shape, role)).cloned().collect();
+    if above.len() < roles.len() {
+        roles.retain(|role| !above.contains(role));
+    }
     roles.into_iter().filter(|role| !stated.trusted_roles.contains(role)).collect()
+}
+
+/// Names of roles that do a platform's work.
+#[allow(clippy::unwrap_used, reason = "a constant pattern; a test compiles it")]
+static SERVICE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"(?i)worker|service|(^|_)(svc|job|jobs|cron|batch|etl|backup|admin|system|sys|maint|maintenance|migrat\w*|superuser|root)(_|$)",
+    )
+    .unwrap()
+});
+
+/// Whether a role is let into every row on purpose: policies of its own alone, each of them `true`, and a name that says so.
+fn is_service(shape: &Shape, role: &str) -> bool {
+    let mut own = shape.policies.iter().filter(|policy| policy.roles.iter().any(|name| name == role)).peekable();
+    SERVICE.is_match(role)
+        && own.peek().is_some()
+        && own.all(|policy| [&policy.using, &policy.check].into_iter().flatten().all(|text| text == "true"))
 }
 
 fn majority<T: Ord + Clone>(items: impl Iterator<Item = T>) -> Option<T> {

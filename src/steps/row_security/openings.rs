@@ -147,7 +147,7 @@ pub fn try_sql(table: &Table, at: &str, opening: &Opening, column: &Column, valu
 }
 
 /// The parts of an expression that are joined by OR at its top, parentheses around them taken away.
-fn disjuncts(text: &str) -> Vec<&str> {
+pub(super) fn disjuncts(text: &str) -> Vec<&str> {
     let text = bare(text);
     let (mut depth, mut quoted, mut named, mut from) = (0_i32, false, false, 0);
     let mut parts = Vec::new();

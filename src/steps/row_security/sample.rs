@@ -166,8 +166,11 @@ fn similar(text: &str) -> String {
 /// LIKE as a regular expression.
 fn like(text: &str) -> String {
     let mut out = String::from("^");
-    for c in text.chars() {
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
         match c {
+            // The next character stands for itself.
+            '\\' => out.extend(chars.next().map(|c| if c.is_alphanumeric() { c.to_string() } else { format!("\\{c}") })),
             '%' => out.push_str("[a-z0-9]*"),
             '_' => out.push_str("[a-z0-9]"),
             c if c.is_alphanumeric() => out.push(c),
@@ -214,6 +217,7 @@ mod tests {
         assert_eq!(Wanted::of("CHECK ((length(x) = 32))").texts(1)[0].len(), 32);
         assert!(Wanted::of("CHECK (((char_length(x) >= 3) AND (char_length(x) <= 80)))").texts(1)[0].len() >= 3);
         assert!(Wanted::of("CHECK ((x ~~ 'https://%'::text))").texts(1)[0].starts_with("https://"));
+        assert!(Wanted::of(r"CHECK ((x ~~ 'org\_%'::text))").texts(1)[0].starts_with("org_"));
         let similar = Wanted::of("CHECK ((x ~ similar_to_escape('[A-Z]{1,3}-[0-9]{4}'::text)))").texts(9);
         assert!(similar.iter().all(|text| Regex::new("^[A-Z]{1,3}-[0-9]{4}$").unwrap().is_match(text)), "{similar:?}");
         assert!(Wanted::of("CHECK ((x !~ 'a'::text))").is_empty());

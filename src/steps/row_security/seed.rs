@@ -21,9 +21,16 @@ pub(super) struct Rights {
     pub(super) delete: bool,
     pub(super) truncate: bool,
     pub(super) updatable: Vec<i16>,
+    pub(super) insertable: Vec<i16>,
 }
 
 impl Rights {
+    /// What of a row the role may give: a column without the privilege keeps its default.
+    pub(super) fn given(&self, mut row: Row) -> Row {
+        row.retain(|number, _| self.insertable.contains(number));
+        row
+    }
+
     pub(super) fn any(&self) -> bool {
         self.select || self.insert || self.update || self.delete || self.truncate
     }
@@ -173,7 +180,9 @@ pub(super) async fn rights(session: &Session, role: &str, seeded: &[Seeded<'_>])
     let sql = "SELECT o.oid, u.use AND has(o.oid, 'SELECT'), u.use AND has(o.oid, 'INSERT'), u.use AND has(o.oid, 'UPDATE'), u.use AND has(o.oid, 'DELETE'),
                       u.use AND has(o.oid, 'TRUNCATE'),
                       ARRAY(SELECT a.attnum FROM pg_catalog.pg_attribute a WHERE a.attrelid = o.oid AND a.attnum > 0 AND NOT a.attisdropped
-                              AND pg_catalog.has_column_privilege(r.oid, o.oid, a.attnum, 'UPDATE'))
+                              AND pg_catalog.has_column_privilege(r.oid, o.oid, a.attnum, 'UPDATE')),
+                      ARRAY(SELECT a.attnum FROM pg_catalog.pg_attribute a WHERE a.attrelid = o.oid AND a.attnum > 0 AND NOT a.attisdropped
+                              AND pg_catalog.has_column_privilege(r.oid, o.oid, a.attnum, 'INSERT'))
                FROM pg_catalog.unnest($2::bigint[]) AS x(n)
                CROSS JOIN LATERAL (SELECT x.n::pg_catalog.oid AS oid) o
                JOIN pg_catalog.pg_class c ON c.oid = o.oid
@@ -202,6 +211,7 @@ pub(super) async fn rights(session: &Session, role: &str, seeded: &[Seeded<'_>])
             delete: row.try_get(4)?,
             truncate: row.try_get(5)?,
             updatable,
+            insertable: row.try_get(7)?,
         };
         rights.insert(i64::from(oid), of);
     }
