@@ -242,6 +242,18 @@ fn decisions_in_words() {
     assert_eq!(word(&[sign(9, true, 40), sign(1, true, 40)], 1), "APPROVED", "somebody apart from the work signed as well");
     let mut old = sign(1, true, 40);
     old.valid_until = Some("2026-01-08T15:59:59.999999Z".into());
-    assert_eq!(word(&[old], 1), "EXPIRED");
+    assert_eq!(word(&[old.clone()], 1), "EXPIRED");
+    // The same moment, and half a second before and after it, however many decimals the verifier gives.
+    for (until, at, expected) in [
+        ("16:00:00.000000Z", "16:00:00Z", "APPROVED"),
+        ("16:00:00.500000Z", "16:00:00Z", "APPROVED"),
+        ("16:00:00.000000Z", "16:00:00.5Z", "EXPIRED"),
+        ("16:00:00.500000Z", "16:00:00.5Z", "APPROVED"),
+        ("16:00:00.500000Z", "16:00:00.500000999Z", "APPROVED"),
+    ] {
+        old.valid_until = Some(format!("2026-01-08T{until}"));
+        let said = evaluate(40, std::slice::from_ref(&old), &workers, &Policy::default(), &format!("2026-01-08T{at}"));
+        assert_eq!(said.to_string(), expected, "{until} at {at}");
+    }
     assert_eq!(evaluate(40, &[], &workers, &Policy::default(), at), Decision::Missing("signoff".into()));
 }

@@ -19,6 +19,8 @@ mod programs;
 mod scene;
 #[path = "verifiers/ssh_keygen.rs"]
 mod ssh_keygen;
+#[path = "verifiers/statements.rs"]
+mod statements;
 #[path = "verifiers/vectors.rs"]
 mod vectors;
 #[path = "verifiers/zip64.rs"]

@@ -257,6 +257,8 @@ class Entry:
             "published": lambda: is_natural(size) and 1 <= size <= seq and root_given,
             "part.redacted": lambda: is_natural(body.get("seq")) and body["seq"] < seq and type(body.get("part")) is str,
             "run.closed": lambda: type(body.get("verdict")) is str,
+            "key.added": lambda: self.run is None,  # a package holds the parts of its run and of no run: no revocation may be left out
+            "key.revoked": lambda: self.run is None,
             "ledger.restored": lambda: is_natural(size) and root_given,
         }.get(kind, lambda: True)
         demand(lacking(), f"{kind} lacks what its type demands")
@@ -288,6 +290,12 @@ def moment(ts):
         return datetime.datetime.strptime(ts, "%Y-%m-%dT%H:%M:%S.%fZ")
     except ValueError:
         return None
+
+
+def to_microseconds(time):
+    """A time with any number of decimals as `ts` spells it, so that the two compare as texts."""
+    seconds, _, fraction = time.rstrip("Z").partition(".")
+    return f"{seconds}.{fraction[:6].ljust(6, '0')}Z"
 
 
 def checked_parts(seq, kind, parts):
@@ -1497,19 +1505,22 @@ class Verification:
         erases = statement.predicate.get("seq"), statement.predicate.get("part")
         if entry.kind == "part.redacted" and (not is_natural(erases[0]) or erases != (entry.body["seq"], entry.body["part"])):
             raise Fault(f"MALFORMED({seq})", f"{file} is signed over another part than entry {seq} says it erases")
+        line = (statement.text("key") or "").split(" ")
+        changed = parse_key(line[1]) if line[0] == "ssh-ed25519" and len(line) > 1 else None
+        if kind == "keys" and (changed is None or f"key.{statement.text('change')}" != entry.kind):
+            raise Fault(f"MALFORMED({seq})", f"{file} does not say which key a {entry.kind} is about")
         principal = self.trust(sig_file, key, namespace, seq)
         if principal is not None and principal != statement.principal:
             raise Fault(f"WRONG-ROLE({statement.principal})", f"{sig_file} is signed with the key of another principal")
         if statement.run == self.run:
             self.signed.append((kind, principal, key))
-        if entry.kind == "key.revoked" and principal is not None and statement.text("change") == "revoked":
-            line = (statement.text("key") or "").split(" ")
-            gone = parse_key(line[1]) if line[0] == "ssh-ed25519" and len(line) > 1 else None
-            if gone is not None:
-                self.revoked.setdefault(gone, seq)
+        if entry.kind == "key.revoked" and principal is not None:
+            self.revoked.setdefault(changed, seq)
         if entry.kind == "decision" and entry.run == self.run:
             if statement.text("decision") not in ("go", "no-go"):
                 raise Fault(f"MALFORMED({seq})", f"{file} decides neither go nor no-go")
+            if "valid_until" in statement.predicate and not is_timestamp(statement.predicate["valid_until"]):
+                raise Fault(f"MALFORMED({seq})", f"the valid_until of {file} is no time of the format")
             self.signoffs.append(Signoff(seq, statement, key))
 
     def check_subjects(self, statement, file):
@@ -1628,7 +1639,8 @@ class Verification:
                 return f"SOD-VIOLATION(the key of {signoff.principal} signed for the work)"
             return None
 
-        expired = [s for s in over_n if s.valid_until is not None and s.valid_until < self.options.at]
+        now = to_microseconds(self.options.at)
+        expired = [s for s in over_n if s.valid_until is not None and s.valid_until < now]
         counted = [s for s in over_n if not violation(s) and s not in expired]
         if min(len({s.principal for s in counted}), len({s.key for s in counted})) >= needed:
             return "APPROVED" if missing is None else f"MISSING({missing})"

@@ -213,6 +213,8 @@ impl<'a> RawHeader<'a> {
             EntryType::Published => self.body_natural("size").is_some_and(|n| (1..=seq).contains(&n)) && hash("root"),
             EntryType::PartRedacted => self.body_natural("seq").is_some_and(|n| n < seq) && self.body_text("part").is_some(),
             EntryType::RunClosed => self.body_text("verdict").is_some(),
+            // A package holds the parts of its run and of no run: what takes a key away must be in every package.
+            EntryType::KeyAdded | EntryType::KeyRevoked => self.run.is_none(),
             EntryType::LedgerRestored => self.body_natural("size").is_some() && hash("root"),
             _ => true,
         };

@@ -43,7 +43,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
     let reason = args.reason_file.as_deref().map(reason).transpose()?.unwrap_or_default();
     let ready = args.signing.ready(globals, Namespace::Signoff)?;
     // In the form of the entries' own time stamps, with which it is compared.
-    let until = args.valid_until.as_ref().map(|until| if until.contains('.') { until.clone() } else { until.replace('Z', ".000000Z") });
+    let until = args.valid_until.as_deref().map(crate::sign::decision::to_microseconds);
     let (entry, rendered) = sign_off_until(&mut store, &id, args.decision == Choice::Go, until.as_deref(), &ready.by(), reason.trim())?;
     let word = if args.decision == Choice::Go { "go" } else { "no-go" };
     match ui.format {

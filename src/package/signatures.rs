@@ -4,6 +4,7 @@ use super::contents::Placed;
 use super::verify::{Options, Verifier};
 use super::{Problem, malformed_archive};
 use crate::chain::encode::STATEMENT_MAX;
+use crate::chain::header::is_timestamp;
 use crate::chain::{Checkpoint, EntryType, Fault, Signed, hash};
 use crate::sign::signers::Standing;
 use crate::sign::{Namespace, PublicKey, SignError, Signoff, Statement, sshsig, task_message};
@@ -134,6 +135,12 @@ impl Verifier<'_, '_> {
         {
             return fault(format!("MALFORMED({seq})"), format!("{file} is signed over another part than entry {seq} says it erases"));
         }
+        let changed = statement.text("key").and_then(PublicKey::from_line);
+        if word == "keys"
+            && (changed.is_none() || statement.text("change").map(|change| format!("key.{change}")).as_deref() != Some(kind.as_str()))
+        {
+            return fault(format!("MALFORMED({seq})"), format!("{file} does not say which key a {} is about", kind.as_str()));
+        }
         let Some(namespace) = Namespace::of_statement(word) else { return Err(malformed_archive("namespace")) };
         let principal = self.trust(&sig_file, &key, namespace, seq)?;
         if principal.as_ref().is_some_and(|p| *p != statement.principal) {
@@ -147,8 +154,7 @@ impl Verifier<'_, '_> {
         }
         if kind == EntryType::KeyRevoked
             && principal.is_some()
-            && statement.text("change") == Some("revoked")
-            && let Some(gone) = statement.text("key").and_then(PublicKey::from_line)
+            && let Some(gone) = changed
         {
             self.revoked.entry(gone).or_insert(seq);
         }
@@ -158,7 +164,10 @@ impl Verifier<'_, '_> {
                 Some("no-go") => false,
                 _ => return fault(format!("MALFORMED({seq})"), format!("{file} decides neither go nor no-go")),
             };
-            let valid_until = statement.text("valid_until").map(str::to_owned);
+            let valid_until = statement.text("valid_until").filter(|until| is_timestamp(until)).map(str::to_owned);
+            if valid_until.is_none() && statement.fields.contains_key("valid_until") {
+                return fault(format!("MALFORMED({seq})"), format!("the valid_until of {file} is no time of the format"));
+            }
             self.signoffs.push(Signoff { seq, principal: statement.principal, key, go, size: statement.size, valid_until });
         }
         Ok(())

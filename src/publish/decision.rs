@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::Duration;
 
 use super::Result;
+use crate::chain::header::is_timestamp;
 use crate::chain::{EntryType, Hash, Signed, Store, hash};
 use crate::record::trust::{self, Carried};
 use crate::record::{DecisionRecord, Run};
@@ -114,6 +115,9 @@ fn counted(
     };
     if published(store, run, statement.size)? != statement.subjects.iter().cloned().collect() {
         return Ok(Err("REPORT-MISMATCH".into()));
+    }
+    if statement.fields.contains_key("valid_until") && !statement.text("valid_until").is_some_and(is_timestamp) {
+        return Ok(Err("its valid_until is no time of the format".into()));
     }
     let until = [statement.text("valid_until").map(str::to_owned), too_old(run, decision), aged(run, decision)];
     Ok(Ok(Signoff {

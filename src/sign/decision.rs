@@ -71,6 +71,13 @@ impl Default for Policy {
     }
 }
 
+/// A time with any number of decimals as `ts` spells it, so that the two compare as texts.
+pub fn to_microseconds(time: &str) -> String {
+    let time = time.trim_end_matches('Z');
+    let (seconds, fraction) = time.split_once('.').unwrap_or((time, ""));
+    format!("{seconds}.{:0<6.6}Z", fraction)
+}
+
 /// Weighs the sign-offs over the state of size `n`, at a time `YYYY-MM-DDTHH:MM:SS…Z`.
 ///
 /// 1. A no-go over n: DENIED. 2. Gos over n by people apart from the work, still valid, by enough principals: APPROVED.
@@ -89,7 +96,8 @@ pub fn evaluate(n: u64, signoffs: &[Signoff], workers: &Workers, policy: &Policy
             None
         }
     };
-    let expired = |s: &Signoff| s.valid_until.as_deref().is_some_and(|until| until < at);
+    let at = to_microseconds(at);
+    let expired = |s: &Signoff| s.valid_until.as_ref().is_some_and(|until| *until < at);
     let counted: Vec<&Signoff> = over_n().filter(|s| violation(s).is_none() && !expired(s)).collect();
     let principals: BTreeSet<&str> = counted.iter().map(|s| s.principal.as_str()).collect();
     let keys: BTreeSet<&PublicKey> = counted.iter().map(|s| &s.key).collect();
