@@ -193,8 +193,21 @@ impl Default for Backup {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Scratch {
-    /// Another server for scratch copies: the variable that holds its URL. Absent: the target's own server.
+    /// `target`: the target's own server; `server`: another one, by `url-env`; `local`: a throwaway cluster on this machine, gone after the run.
+    /// Absent: `server` where `url-env` is set, else `target`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ScratchKind>,
+    /// Another server for scratch copies: the variable that holds its URL.
     pub url_env: Option<String>,
+}
+
+/// Where scratch copies are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScratchKind {
+    Target,
+    Server,
+    Local,
 }
 
 /// The tenant model, where it is stated rather than discovered.

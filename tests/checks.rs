@@ -144,6 +144,29 @@ fn test_source(file: &str) -> String {
     source
 }
 
+/// A server converts the whole text of a query to its database's encoding, comments too, and refuses what that encoding lacks: one
+/// ellipsis, and no database in LATIN1 could be asked.
+#[test]
+fn every_query_can_be_asked_in_any_encoding() {
+    fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => files(&path, found),
+                false if path.extension().is_some_and(|extension| extension == "sql") => found.push(path),
+                false => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for folder in ["queries", "src", "migrations/ledger"] {
+        files(&root().join(folder), &mut found);
+    }
+    assert!(found.len() > 100);
+    let wrong: Vec<PathBuf> = found.into_iter().filter(|path| !std::fs::read(path).unwrap().is_ascii()).collect();
+    assert_eq!(wrong, Vec::<PathBuf>::new());
+}
+
 #[test]
 fn every_probe_check_names_a_test_that_exists() {
     let text = std::fs::read_to_string(root().join("tests/checks/probes.toml")).unwrap();

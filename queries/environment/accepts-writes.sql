@@ -4,7 +4,7 @@
 -- severity: high
 -- min-subjects: 2
 -- why: a standby, or a database whose default is read-only, cannot be migrated
--- fix: connect to the primary; ALTER DATABASE … RESET default_transaction_read_only
+-- fix: connect to the primary; ALTER DATABASE ... RESET default_transaction_read_only
 
 -- The session that asks is read-only by itself, so the defaults are read where they are stored.
 SELECT 'recovery' AS subject, NOT pg_catalog.pg_is_in_recovery() AS ok, 'a primary' AS expected,

@@ -5,9 +5,9 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: a migration that uses a type or a function of a missing extension fails
--- fix: CREATE EXTENSION …, or correct [require] extensions
+-- fix: CREATE EXTENSION ..., or correct [require] extensions
 
--- $1: {"extensions": [name, …]}
+-- $1: {"extensions": [name, ...]}
 SELECT r.name AS subject, e.oid IS NOT NULL AS ok, 'installed' AS expected,
   CASE WHEN e.oid IS NOT NULL THEN 'installed, version ' || e.extversion
        WHEN a.name IS NOT NULL THEN 'available, not installed'

@@ -5,9 +5,9 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: the rehearsal speaks for production only where both are set up alike
--- fix: ALTER SYSTEM or ALTER DATABASE … SET, or correct [require] settings
+-- fix: ALTER SYSTEM or ALTER DATABASE ... SET, or correct [require] settings
 
--- $1: {"settings": {name: value, …}}. What our own session overrides (time zone, timeouts, read-only) is compared by its default.
+-- $1: {"settings": {name: value, ...}}. What our own session overrides (time zone, timeouts, read-only) is compared by its default.
 SELECT r.key AS subject, COALESCE(r.value IN (v.shown, v.raw), false) AS ok, r.value AS expected, COALESCE(v.shown, 'not set') AS observed
 FROM pg_catalog.jsonb_each_text(COALESCE($1::jsonb -> 'settings', '{}')) AS r
 LEFT JOIN LATERAL (

@@ -4,7 +4,7 @@
 -- severity: high
 -- min-subjects: 1
 -- why: without CREATE a migration fails half-way, and the history of migrations has no place
--- fix: GRANT CREATE ON DATABASE … / ON SCHEMA … TO the role
+-- fix: GRANT CREATE ON DATABASE ... / ON SCHEMA ... TO the role
 
 -- $1: {"role": name or null for the session's own}
 WITH who AS (SELECT COALESCE($1::jsonb ->> 'role', CURRENT_USER::text)::name AS role)

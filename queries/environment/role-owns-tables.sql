@@ -5,9 +5,9 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: only its owner may alter a table, index it or give it policies; a migration of a table owned by others fails
--- fix: ALTER TABLE … OWNER TO the role, or GRANT the owner TO it
+-- fix: ALTER TABLE ... OWNER TO the role, or GRANT the owner TO it
 
--- $1: {"role": name or null for the session's own, "exclude": [schema, …]}
+-- $1: {"role": name or null for the session's own, "exclude": [schema, ...]}
 WITH who AS (SELECT COALESCE($1::jsonb ->> 'role', CURRENT_USER::text)::name AS role)
 SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS subject, pg_catalog.pg_has_role(who.role, c.relowner, 'USAGE') AS ok,
   'owner, or a member of it' AS expected,

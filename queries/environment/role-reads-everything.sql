@@ -7,7 +7,7 @@
 -- why: a backup and a count over some of the tables is neither
 -- fix: GRANT pg_read_all_data TO the role, or connect as the owner
 
--- $1: {"role": name or null for the session's own, "exclude": [schema, …]}
+-- $1: {"role": name or null for the session's own, "exclude": [schema, ...]}
 WITH who AS (SELECT COALESCE($1::jsonb ->> 'role', CURRENT_USER::text)::name AS role)
 SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS subject,
   pg_catalog.has_schema_privilege(who.role, n.oid, 'USAGE') AND pg_catalog.has_table_privilege(who.role, c.oid, 'SELECT') AS ok,

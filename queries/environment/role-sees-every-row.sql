@@ -5,9 +5,9 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: under row security a dump stops or leaves rows out, and every count is of what may be seen
--- fix: ALTER ROLE … BYPASSRLS, or connect as a superuser
+-- fix: ALTER ROLE ... BYPASSRLS, or connect as a superuser
 
--- $1: {"role": name or null for the session's own, "exclude": [schema, …]}. The owner is exempt unless the table forces row security.
+-- $1: {"role": name or null for the session's own, "exclude": [schema, ...]}. The owner is exempt unless the table forces row security.
 WITH who AS (
   SELECT r.oid, r.rolname, r.rolsuper OR r.rolbypassrls AS exempt
   FROM pg_catalog.pg_roles AS r WHERE r.rolname = COALESCE($1::jsonb ->> 'role', CURRENT_USER::text)::name

@@ -8,7 +8,7 @@
 -- fix: ALTER TABLE child ADD FOREIGN KEY (x_id) REFERENCES x (id), or rename the column
 
 -- $1: {"exclude": [schema]} from [backup] exclude-schemas.
--- x_id, where the same schema has a table x, xs, xes or (y → ies) with a unique column `id` or `x_id` of the same type.
+-- x_id, where the same schema has a table x, xs, xes or (y -> ies) with a unique column `id` or `x_id` of the same type.
 WITH likely AS (
   SELECT c.oid AS relid, a.attnum, pg_catalog.format('%I.%I.%I', n.nspname, c.relname, a.attname) AS subject,
     pg_catalog.string_agg(DISTINCT pg_catalog.format('%I.%I', n.nspname, p.relname), ', ') AS parents

@@ -8,5 +8,5 @@
 -- why: a future created_at is a clock, a time zone or an import gone wrong, and it breaks every order by time
 -- fix: correct the rows, then look for the writer with the wrong clock
 
--- Each date and time column whose name says that something has happened (created_at, updated_on, finished_at …): rows later than
+-- Each date and time column whose name says that something has happened (created_at, updated_on, finished_at ...): rows later than
 -- five minutes from now; a day from now where the type has no time zone. infinity is a mark and left out.

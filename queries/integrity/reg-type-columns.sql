@@ -5,7 +5,7 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: regproc, regoper and their like store object numbers: pg_upgrade refuses them and a restore changes what they mean
--- fix: ALTER TABLE … ALTER COLUMN … TYPE text
+-- fix: ALTER TABLE ... ALTER COLUMN ... TYPE text
 --
 -- regclass, regtype and regrole are kept by pg_upgrade; their columns are examined and right.
 SELECT pg_catalog.format('%I.%I.%I', n.nspname, c.relname, a.attname) AS subject,

@@ -6,6 +6,6 @@
 -- when-none: not-applicable
 -- kind: probe
 -- why: a status that no code knows is a row that nobody sees
--- fix: correct the rows, then ALTER TABLE table ADD CHECK (column IN (…))
+-- fix: correct the rows, then ALTER TABLE table ADD CHECK (column IN (...))
 
 -- Each [[integrity.values]]: rows whose column has another value than `allowed`, NULL apart; in one exported snapshot with row_security = off.

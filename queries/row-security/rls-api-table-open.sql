@@ -5,7 +5,7 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: whoever holds the public key reads or writes every row of such a table, whatever the application shows
--- fix: ALTER TABLE … ENABLE ROW LEVEL SECURITY and add policies, or REVOKE ALL ON … FROM anon, authenticated
+-- fix: ALTER TABLE ... ENABLE ROW LEVEL SECURITY and add policies, or REVOKE ALL ON ... FROM anon, authenticated
 --
 -- The API's roles are anon and authenticated; its schemas are those of the role authenticator's pgrst.db_schemas where they are set, else
 -- every schema its roles may use that the platform does not own. Tenant tables are asked by rls-enabled.

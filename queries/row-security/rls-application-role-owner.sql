@@ -4,7 +4,7 @@
 -- severity: high
 -- min-subjects: 1
 -- why: an owner may switch row security off, and without FORCE it does not even apply to it
--- fix: ALTER TABLE … OWNER TO a role the application cannot SET ROLE to
+-- fix: ALTER TABLE ... OWNER TO a role the application cannot SET ROLE to
 WITH RECURSIVE reach(role, oid) AS (
     SELECT r.rolname, r.oid FROM pg_catalog.pg_roles r
     WHERE r.rolname IN (SELECT pg_catalog.jsonb_array_elements_text($1::pg_catalog.jsonb -> 'roles'))

@@ -4,7 +4,7 @@
 -- severity: high
 -- min-subjects: 1
 -- why: TRUNCATE ignores policies; REFERENCES tells whether a foreign key value exists; TRIGGER runs code as whoever writes
--- fix: REVOKE TRUNCATE, REFERENCES, TRIGGER ON … FROM the role and PUBLIC
+-- fix: REVOKE TRUNCATE, REFERENCES, TRIGGER ON ... FROM the role and PUBLIC
 
 -- A role that is reached through PostgREST alone (a member's name is authenticator) cannot use them: its API sends none of the three.
 -- Supabase grants them to such roles by default.

@@ -5,7 +5,7 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: a table created tomorrow is readable before anybody gives it policies
--- fix: ALTER DEFAULT PRIVILEGES … REVOKE ALL ON TABLES FROM the role, and grant table by table
+-- fix: ALTER DEFAULT PRIVILEGES ... REVOKE ALL ON TABLES FROM the role, and grant table by table
 SELECT 'tables of ' || pg_catalog.pg_get_userbyid(d.defaclrole) || COALESCE(' in ' || pg_catalog.quote_ident(n.nspname), '') AS subject,
        pg_catalog.count(g.grantee) = 0 AS ok,
        'nothing granted in advance' AS expected,

@@ -5,7 +5,7 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: such a function reads every tenant; whether it filters is in its code alone
--- fix: REVOKE EXECUTE … FROM PUBLIC and the role, or let the function check its caller and accept the finding
+-- fix: REVOKE EXECUTE ... FROM PUBLIC and the role, or let the function check its caller and accept the finding
 SELECT pg_catalog.format('%I.%I(%s)', n.nspname, f.proname, pg_catalog.pg_get_function_identity_arguments(f.oid)) AS subject,
        pg_catalog.count(r.oid) = 0 AS ok,
        'not callable by the application' AS expected,

@@ -5,7 +5,7 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: whoever may create objects in a schema of the caller's path decides what such a function runs with its owner's rights
--- fix: ALTER FUNCTION … SET search_path = ''
+-- fix: ALTER FUNCTION ... SET search_path = ''
 SELECT pg_catalog.format('%I.%I(%s)', n.nspname, f.proname, pg_catalog.pg_get_function_identity_arguments(f.oid)) AS subject,
        EXISTS (SELECT FROM pg_catalog.unnest(f.proconfig) AS x WHERE x LIKE 'search_path=%') AS ok,
        'search_path fixed' AS expected,

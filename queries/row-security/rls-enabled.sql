@@ -4,7 +4,7 @@
 -- severity: critical
 -- min-subjects: 1
 -- why: without it every policy of the table is ignored and every role with a grant reads all tenants
--- fix: ALTER TABLE … ENABLE ROW LEVEL SECURITY
+-- fix: ALTER TABLE ... ENABLE ROW LEVEL SECURITY
 SELECT t.name AS subject,
        c.oid IS NOT NULL AND c.relrowsecurity AS ok,
        'enabled' AS expected,

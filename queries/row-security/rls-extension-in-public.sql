@@ -5,7 +5,7 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: its functions are served by an API over public, and stand among names that others may create there
--- fix: ALTER EXTENSION … SET SCHEMA extensions (or drop it and create it there)
+-- fix: ALTER EXTENSION ... SET SCHEMA extensions (or drop it and create it there)
 SELECT e.extname AS subject,
        n.nspname <> 'public' AS ok,
        'in a schema of its own' AS expected,

@@ -4,8 +4,8 @@
 -- severity: low
 -- min-subjects: 1
 -- when-none: not-applicable
--- why: an update of the server's packages mends an extension's SQL only after ALTER EXTENSION … UPDATE
--- fix: ALTER EXTENSION … UPDATE
+-- why: an update of the server's packages mends an extension's SQL only after ALTER EXTENSION ... UPDATE
+-- fix: ALTER EXTENSION ... UPDATE
 SELECT e.extname AS subject,
        a.default_version IS NULL OR e.extversion = a.default_version AS ok,
        COALESCE(a.default_version, e.extversion) AS expected,

@@ -4,7 +4,7 @@
 -- severity: high
 -- min-subjects: 1
 -- why: without FORCE the owner of the table, and every definer function and view it owns, bypasses the policies
--- fix: ALTER TABLE … FORCE ROW LEVEL SECURITY
+-- fix: ALTER TABLE ... FORCE ROW LEVEL SECURITY
 
 -- Without FORCE the owner sees every row. That matters where the application can become the owner, or where nothing is known of whom it
 -- connects as; where it cannot, FORCE is asked for only if [tenancy] force says so.

@@ -5,7 +5,7 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: without one, the names in a function mean what the caller's search_path makes of them, in policies and triggers too
--- fix: ALTER FUNCTION … SET search_path = ''
+-- fix: ALTER FUNCTION ... SET search_path = ''
 --
 -- SECURITY DEFINER functions are asked by rls-definer-search-path. A function with an SQL-standard body was resolved when it was made.
 SELECT pg_catalog.format('%I.%I(%s)', n.nspname, f.proname, pg_catalog.pg_get_function_identity_arguments(f.oid)) AS subject,

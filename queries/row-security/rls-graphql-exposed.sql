@@ -5,7 +5,7 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: with pg_graphql, whatever anon or authenticated may SELECT is described by introspection, names and relations, row security or not
--- fix: REVOKE SELECT ON … FROM anon where visitors have no business, or DROP EXTENSION pg_graphql
+-- fix: REVOKE SELECT ON ... FROM anon where visitors have no business, or DROP EXTENSION pg_graphql
 --
 -- Examined only where pg_graphql is installed. What signed-in users see is said beside it and is no finding.
 SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS subject,

@@ -5,7 +5,7 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: a bare call in a policy runs for every row that the table holds; as a scalar subquery it runs once
--- fix: write (SELECT auth.uid()), (SELECT current_setting('…', true)::uuid), (SELECT my_function()) in the policy
+-- fix: write (SELECT auth.uid()), (SELECT current_setting('...', true)::uuid), (SELECT my_function()) in the policy
 --
 -- Scalar subqueries without FROM are taken out of the policy's text from the inside out; a call that is left is evaluated per row.
 WITH RECURSIVE policy AS (

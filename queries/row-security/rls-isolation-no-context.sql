@@ -5,7 +5,7 @@
 -- min-subjects: 1
 -- kind: probe
 -- why: a policy that falls back to the row's own tenant, or to true, opens everything to a job or a pooled connection without context
--- fix: compare with NULLIF(current_setting('…', true), '') and no COALESCE, so that no context means no row
+-- fix: compare with NULLIF(current_setting('...', true), '') and no COALESCE, so that no context means no row
 --
 -- As rls-isolation, on a fresh connection where the settings were never set (they read NULL), and on one where they are empty (as
 -- after any transaction that set them locally). Nothing of A or of B may be read, written or changed.

@@ -5,7 +5,7 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: a LEAKPROOF function is given rows before the policies have filtered them
--- fix: ALTER FUNCTION … NOT LEAKPROOF
+-- fix: ALTER FUNCTION ... NOT LEAKPROOF
 SELECT pg_catalog.format('%I.%I(%s)', n.nspname, f.proname, pg_catalog.pg_get_function_identity_arguments(f.oid)) AS subject,
        NOT f.proleakproof AS ok,
        'not LEAKPROOF' AS expected,

@@ -7,7 +7,7 @@
 -- why: permissive policies are ORed, so one that is always true opens the table whatever the others say
 -- fix: compare the row's tenant with the session's, or put a RESTRICTIVE policy beside it
 
--- A table whose rows belong to no tenant ([] in "scopes": countries, plans, …) may be read by everybody; written it may not.
+-- A table whose rows belong to no tenant ([] in "scopes": countries, plans, ...) may be read by everybody; written it may not.
 WITH policy AS (
     SELECT p.*, t.name,
            pg_catalog.regexp_replace(pg_catalog.lower(COALESCE(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '')), '[\s()]', '', 'g') AS qual

@@ -6,7 +6,7 @@
 -- kind: probe
 -- when-none: not-applicable
 -- why: a view without security_invoker, a materialized view, a partition or a SECURITY DEFINER function goes round the policies of its tables
--- fix: ALTER VIEW … SET (security_invoker = true), revoke SELECT on the snapshot or the partition, filter in the function
+-- fix: ALTER VIEW ... SET (security_invoker = true), revoke SELECT on the snapshot or the partition, filter in the function
 --
 -- In the scratch copy each view, materialized view and partition that an application role may read, and each SECURITY DEFINER function
 -- without arguments that it may call, is asked as a member of A and without a context, with B's rows and with B's rows taken away.

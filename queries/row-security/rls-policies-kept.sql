@@ -5,7 +5,7 @@
 -- min-subjects: 1
 -- kind: probe
 -- when-none: not-applicable
--- why: DROP … CASCADE takes policies with it, silently, while row security stays on or the table stays granted
+-- why: DROP ... CASCADE takes policies with it, silently, while row security stays on or the table stays granted
 -- fix: create the policy again in the migration, or accept the finding if it was meant
 --
 -- From the catalog's changes that the execution of the migrations recorded: each policy removed from a table that is still there, and

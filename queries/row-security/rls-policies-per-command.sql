@@ -4,7 +4,7 @@
 -- severity: medium
 -- min-subjects: 1
 -- why: a granted command without a permissive policy is refused for every row: safe, but a grant or a policy was forgotten
--- fix: CREATE POLICY … FOR the command TO the role, or REVOKE the command
+-- fix: CREATE POLICY ... FOR the command TO the role, or REVOKE the command
 WITH RECURSIVE wanted AS (
     SELECT t.name, pg_catalog.to_regclass(t.name)::pg_catalog.oid AS oid
     FROM pg_catalog.jsonb_array_elements_text($1::pg_catalog.jsonb -> 'tables') AS t(name)

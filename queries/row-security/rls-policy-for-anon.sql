@@ -5,7 +5,7 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: a policy without TO is for everyone, and the role anon may reach the table: what it admits, a visitor gets
--- fix: ALTER POLICY … TO authenticated, or REVOKE ALL ON … FROM anon; if visitors are meant, accept the finding
+-- fix: ALTER POLICY ... TO authenticated, or REVOKE ALL ON ... FROM anon; if visitors are meant, accept the finding
 SELECT t.name || ': ' || p.polname AS subject,
        NOT (p.polpermissive AND (0 = ANY (p.polroles) OR anon.oid = ANY (p.polroles))
             AND CASE p.polcmd

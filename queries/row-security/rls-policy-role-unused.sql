@@ -5,7 +5,7 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: a permissive policy for another role admits nobody; a restrictive one narrows nobody, and looks as if it did
--- fix: ALTER POLICY … TO the application's role (or to PUBLIC, for a restrictive one), or state the role in [tenancy] roles
+-- fix: ALTER POLICY ... TO the application's role (or to PUBLIC, for a restrictive one), or state the role in [tenancy] roles
 WITH RECURSIVE reach(oid) AS (
     SELECT r.oid FROM pg_catalog.pg_roles r
     WHERE r.rolname IN (SELECT pg_catalog.jsonb_array_elements_text($1::pg_catalog.jsonb -> 'roles'))

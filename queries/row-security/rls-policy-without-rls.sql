@@ -5,7 +5,7 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: a policy on a table whose row security is disabled looks like protection and does nothing
--- fix: ALTER TABLE … ENABLE ROW LEVEL SECURITY
+-- fix: ALTER TABLE ... ENABLE ROW LEVEL SECURITY
 SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS subject,
        c.relrowsecurity AS ok,
        'enabled' AS expected,

@@ -5,7 +5,7 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: logical replication knows no policies: a subscriber receives the rows of all tenants
--- fix: ALTER PUBLICATION … DROP TABLE, or SET TABLE … WHERE (…); if the subscriber is trusted, accept the finding
+-- fix: ALTER PUBLICATION ... DROP TABLE, or SET TABLE ... WHERE (...); if the subscriber is trusted, accept the finding
 --
 -- supabase_realtime is served to clients through the policies; DELETE is not, and with REPLICA IDENTITY FULL it carries the whole row.
 SELECT pg_catalog.quote_ident(p.pubname) || ': ' || t.name AS subject,

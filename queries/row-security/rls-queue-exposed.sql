@@ -5,7 +5,7 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: whoever reads a pgmq queue without row security reads the jobs of every tenant, and may take them
--- fix: ALTER TABLE pgmq.… ENABLE ROW LEVEL SECURITY and add policies, or REVOKE ALL ON it FROM anon, authenticated
+-- fix: ALTER TABLE pgmq.... ENABLE ROW LEVEL SECURITY and add policies, or REVOKE ALL ON it FROM anon, authenticated
 SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS subject,
        c.relrowsecurity OR pg_catalog.count(r.oid) = 0 AS ok,
        'row security, or no grant' AS expected,

@@ -13,13 +13,13 @@
 -- 2026 the flaw itself, tried on 15.18, 15.20, 16.2, 17.10 and 18.6.
 --
 --   CVE-2016-2193 | 9.5.2 | a cached plan keeps the policies of another role
---   CVE-2017-15099 | 9.5.10 9.6.6 10.1 | INSERT … ON CONFLICT DO UPDATE shows rows that SELECT policies hide
+--   CVE-2017-15099 | 9.5.10 9.6.6 10.1 | INSERT ... ON CONFLICT DO UPDATE shows rows that SELECT policies hide
 --   CVE-2019-10130 | 9.5.17 9.6.13 10.8 11.3 | the planner's statistics let a leaky operator see hidden values
 --   CVE-2023-2455 | 11.20 12.15 13.11 14.8 15.3 | an inlined function keeps the policies of another role
 --   CVE-2023-39418 | 15.4 | MERGE passes over UPDATE and SELECT policies
 --   CVE-2024-10976 | 12.21 13.17 14.14 15.9 16.5 17.1 | a plan with a subquery keeps the policies of another role
 --   CVE-2025-8713 | 13.22 14.19 15.14 16.10 17.6 | statistics of views, partitions and children show sampled values
 --   CVE-2026-14666 | 14? 15.19 16.15.. 17.11.. 18.5..18.6 19? | cached plans outlive changes of role membership
---   CVE-2026-16237 | 14? 15.20 16.15.. 17.11.. 18.7.. 19? | INSERT … ON CONFLICT DO UPDATE on a view changes rows the view hides
+--   CVE-2026-16237 | 14? 15.20 16.15.. 17.11.. 18.7.. 19? | INSERT ... ON CONFLICT DO UPDATE on a view changes rows the view hides
 --   CVE-2026-116311 | 14? 15.20 16.15.. 17.11.. 18.7.. 19? | DROP OWNED BY takes its role out of restrictive policies of others
 --   CVE-2026-120154 | 14? 15.20 16.15.. 17.11.. 18.7.. 19? | a leaky condition of ON CONFLICT DO UPDATE sees rows that policies hide

@@ -5,7 +5,7 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: an IMMUTABLE function may be folded into a cached plan, so that one session's tenant is used for another's
--- fix: ALTER FUNCTION … STABLE
+-- fix: ALTER FUNCTION ... STABLE
 SELECT pg_catalog.format('%I.%I(%s)', n.nspname, f.proname, pg_catalog.pg_get_function_identity_arguments(f.oid)) AS subject,
        f.provolatile <> 'i' AS ok,
        'STABLE or VOLATILE' AS expected,

@@ -5,7 +5,7 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: neither can have policies: who may read it reads every tenant
--- fix: REVOKE ALL ON … FROM the role, and offer a view with security_invoker or a function that filters
+-- fix: REVOKE ALL ON ... FROM the role, and offer a view with security_invoker or a function that filters
 WITH RECURSIVE tenant_table AS (
     SELECT pg_catalog.to_regclass(t.name)::pg_catalog.oid AS oid
     FROM pg_catalog.jsonb_array_elements_text($1::pg_catalog.jsonb -> 'tables') AS t(name)

@@ -5,7 +5,7 @@
 -- min-subjects: 1
 -- when-none: not-applicable
 -- why: a view without security_invoker reads as its owner, whose rights and policies then decide what every tenant sees
--- fix: ALTER VIEW … SET (security_invoker = true)
+-- fix: ALTER VIEW ... SET (security_invoker = true)
 WITH RECURSIVE tenant_table AS (
     SELECT pg_catalog.to_regclass(t.name)::pg_catalog.oid AS oid
     FROM pg_catalog.jsonb_array_elements_text($1::pg_catalog.jsonb -> 'tables') AS t(name)

@@ -4,7 +4,7 @@
 -- severity: medium
 -- kind: probe
 -- why: what goes along with CASCADE is in no diff of the files
--- fix: make it again in the same file; or accept it at its place: -- ledger: allow constraint-lost because …
+-- fix: make it again in the same file; or accept it at its place: -- ledger: allow constraint-lost because ...
 --
 -- The catalog before and after each file of the dry run: constraints, NOT NULL, triggers and grants that are gone, disabled or narrower while
 -- what they guarded is still there, and that were not made again under another name. One row per loss, one right row per file without any.

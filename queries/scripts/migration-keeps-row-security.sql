@@ -4,7 +4,7 @@
 -- severity: high
 -- kind: probe
 -- why: a policy that went along with a dropped function is gone without a line that says so
--- fix: make the policy again in the same file; or accept it at its place: -- ledger: allow policy-lost because …
+-- fix: make the policy again in the same file; or accept it at its place: -- ledger: allow policy-lost because ...
 --
 -- The catalog before and after each file of the dry run: policies that are gone while their table is still there, row security that is no
 -- longer enabled or forced. One row per loss, whether the file names it or it went along (CASCADE); one right row per file without any.

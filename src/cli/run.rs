@@ -128,7 +128,7 @@ pub async fn with_engine<T>(
 ) -> Result<T, CliError> {
     // Without fitting client programs there are no backups; CE-20 says so with the reason, so it is not an error here.
     let tools = Tools::find(connected.target.major(), &connected.config.backup).ok();
-    let scratch = ScratchPool::new(connected.scratch.as_ref().unwrap_or(&connected.target).clone(), tools);
+    let scratch = ScratchPool::new(connected.scratch.as_ref().unwrap_or(&connected.target).clone(), tools).of(connected.target.clone());
     let project = Project { root: connected.root.clone() };
     let terminal = Terminal::new(*ui);
     let engine = Engine {

@@ -7,9 +7,9 @@ use regex::Regex;
 use super::ui::{Tone, Ui};
 use super::{CliError, Exit, Globals};
 use crate::chain::Store;
-use crate::config::Config;
+use crate::config::{Config, ScratchKind};
 use crate::pg::connect::Sources;
-use crate::pg::{ConnectSpec, PgError, PgErrorKind, Target};
+use crate::pg::{Cluster, ClusterOptions, ConnectSpec, PgError, PgErrorKind, Target, programs};
 use crate::redact::Redactor;
 use crate::run::RunError;
 
@@ -20,8 +20,10 @@ pub struct Connected {
     pub config_bytes: Vec<u8>,
     pub environment: String,
     pub target: Target,
-    /// The server of `[scratch] url-env`; `None`: the target's own.
+    /// The server of `[scratch]`; `None`: the target's own.
     pub scratch: Option<Target>,
+    /// The throwaway cluster that it is, where it is one; it ends with this.
+    pub local: Option<Cluster>,
     pub redactor: Redactor,
 }
 
@@ -38,14 +40,50 @@ pub async fn connect(globals: &Globals, environment: Option<&str>, url_file: Opt
     let target = Target::open(spec.clone(), &format!("ledger/{environment}"))
         .await
         .map_err(|error| unreachable_target(&spec, &error, &environment))?;
-    let scratch = scratch(&config, &target, &mut redactor).await?;
-    Ok(Connected { root, config, config_bytes, environment, target, scratch, redactor })
+    let (scratch, local) = match config.scratch.kind {
+        Some(ScratchKind::Local) => {
+            let (server, cluster) = local(&target).await?;
+            (Some(server), Some(cluster))
+        }
+        Some(ScratchKind::Target) => (None, None),
+        _ => (scratch(&config, &target, &mut redactor).await?, None),
+    };
+    Ok(Connected { root, config, config_bytes, environment, target, scratch, local, redactor })
+}
+
+/// A throwaway cluster of the target's major.
+async fn local(target: &Target) -> Result<(Target, Cluster), CliError> {
+    let failed = |what: String| CliError::setup(format!("no local scratch server: {what}"));
+    let major = target.major();
+    let bin = programs::folders().into_iter().find(|folder| {
+        ["initdb", "pg_ctl"].iter().all(|name| folder.join(name).is_file())
+            && programs::program(folder, "postgres").is_some_and(|server| server.major == major)
+    });
+    let bin = bin.ok_or_else(|| {
+        failed(format!("the server programs of PostgreSQL {major} are not here")).hint(format!(
+            "install them (Debian: apt-get install postgresql-{major}), or set LEDGER_PG_BIN to their folder, or take [scratch] kind out of ledger.toml"
+        ))
+    })?;
+    let settings = vec![("shared_buffers".to_owned(), "128MB".to_owned()), ("max_wal_size".to_owned(), "4GB".to_owned())];
+    let cluster = Cluster::start(&ClusterOptions { bin: Some(bin), settings, hba: None }).map_err(|error| {
+        let hint = error.hint();
+        failed(error.to_string()).hint(hint)
+    })?;
+    let spec = ConnectSpec::parse(&cluster.url("postgres")).map_err(|error| failed(error.to_string()))?;
+    let server = Target::open(spec, target.application_name()).await.map_err(|error| failed(error.to_string()))?;
+    Ok((server, cluster))
 }
 
 /// Another server for scratch copies, where `[scratch] url-env` names one. A variable that is not set is an error: falling back to the
 /// target's server would put load on it that somebody wanted elsewhere.
 async fn scratch(config: &Config, target: &Target, redactor: &mut Redactor) -> Result<Option<Target>, CliError> {
-    let Some(name) = &config.scratch.url_env else { return Ok(None) };
+    let Some(name) = &config.scratch.url_env else {
+        return match config.scratch.kind {
+            Some(ScratchKind::Server) => Err(CliError::setup("[scratch] kind is `server`, and url-env names no variable")
+                .hint("set url-env under [scratch] to the variable that holds the server's URL")),
+            _ => Ok(None),
+        };
+    };
     let hint = format!("export {name}='postgresql://user@host:5432/database', or take [scratch] url-env out of ledger.toml");
     if std::env::var_os(name).is_none_or(|value| value.is_empty()) {
         return Err(CliError::setup(format!("[scratch] url-env names ${name}, which is not set")).hint(hint));

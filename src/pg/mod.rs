@@ -12,6 +12,7 @@ pub mod error;
 pub mod frame;
 mod normal;
 pub mod programs;
+mod roles;
 pub mod scratch;
 pub mod session;
 pub mod target;

@@ -1,8 +1,10 @@
 //! Scratch databases: made from a backup, cloned by TEMPLATE, dropped at their last use; leftovers of a crashed run are found
 //! by their lease and dropped only if they are ours.
 //!
-//! The lease is a comment on the database with a random number, and an advisory lock of that number which the pool's keeper session holds:
-//! when a run dies, on whatever host, the server frees the lock, and the next run of the same role drops what it left.
+//! The lease is a random number that stands in the database's name and in its comment, and an advisory lock of that number which the pool's
+//! keeper session holds: when a run dies, on whatever host, the server frees the lock, and the next run of the same role drops what it left.
+//!
+//! On a server other than the target's the roles that the target's database refers to are made first, under the same lease.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::dump::{Tools, elapsed_us};
+use super::roles::Roles;
 use super::{Access, PgError, PgErrorKind, Session, Target};
 
 /// Every scratch database's name begins so; `ledger_scratch_` and nothing else is ever dropped.
@@ -24,6 +27,8 @@ const FILE_COPY_FROM: i64 = 256 << 20;
 /// Makes and drops scratch databases for one run.
 pub struct ScratchPool {
     server: Target,
+    /// The database that copies are made of: their encoding and locale, their size, the roles they refer to.
+    source: Target,
     tools: Option<Tools>,
     state: Mutex<State>,
     application_name: SyncMutex<String>,
@@ -36,6 +41,10 @@ struct State {
     restored: BTreeMap<PathBuf, String>,
     /// Every database of ours that is not dropped yet.
     live: BTreeSet<String>,
+    /// Roles that this run made on the scratch server.
+    roles: Vec<String>,
+    /// Databases made so far.
+    made: u32,
 }
 
 /// The session that creates and drops, and whose end frees the lease.
@@ -63,7 +72,18 @@ impl ScratchPool {
     /// `server`: where scratch databases are made (the target's own server by default).
     pub fn new(server: Target, tools: Option<Tools>) -> Self {
         let application_name = SyncMutex::new(server.application_name().to_owned());
-        Self { server, tools, state: Mutex::default(), application_name }
+        Self { source: server.clone(), server, tools, state: Mutex::default(), application_name }
+    }
+
+    /// The same where `source` stands on another server than the scratch databases.
+    #[must_use]
+    pub fn of(self, source: Target) -> Self {
+        Self { source, ..self }
+    }
+
+    /// Whether scratch databases stand on another server than what they are copies of.
+    fn elsewhere(&self) -> bool {
+        self.server.identity().system_identifier != self.source.identity().system_identifier
     }
 
     /// The name that sessions of scratch databases made from now on carry: `ledger/<run>/<task>`.
@@ -95,6 +115,7 @@ impl ScratchPool {
                     .tools
                     .as_ref()
                     .ok_or_else(|| PgError::of_kind(PgErrorKind::NoTool, "no pg_restore that fits the server was found"))?;
+                self.has_room(&mut state).await?;
                 let db = self.make_empty(&mut state, "backup").await?;
                 let name = db.target.identity().database.clone();
                 let clock = Instant::now();
@@ -137,6 +158,13 @@ impl ScratchPool {
                 failed = Some(error);
             }
         }
+        if let Some(keeper) = &state.keeper {
+            let session = Arc::clone(&keeper.session);
+            for role in std::mem::take(&mut state.roles) {
+                // Another run may be using it; the comment on it lets a later sweep find it.
+                let _ = drop_role(&session, &role).await;
+            }
+        }
         state.restored.clear();
         state.keeper = None;
         failed.map_or(Ok(()), Err)
@@ -157,21 +185,48 @@ impl ScratchPool {
         let mut dropped = Vec::new();
         for row in rows {
             let (name, comment): (String, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
-            let Some(lease) = comment.and_then(|text| serde_json::from_str::<Lease>(&text).ok()) else { continue };
-            // The lock shows in every database's pg_locks: its two halves are the number's.
-            let held = session
-                .query(
-                    "SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
-                     AND (classid::bigint << 32 | objid::bigint) = $1",
-                    &[&lease.lease],
-                )
-                .await?;
-            if held.is_empty() {
+            // A run that died between making the database and commenting on it left its lease in the name.
+            let Some(lease) = lease_of(comment.as_deref()).or_else(|| lease_in(&name)) else { continue };
+            if !is_held(&session, lease).await? {
                 self.drop_named(&mut state, &name).await?;
                 dropped.push(name);
             }
         }
+        if self.elsewhere() {
+            let rows = session
+                .query(
+                    "SELECT r.rolname::text, pg_catalog.shobj_description(r.oid, 'pg_authid') FROM pg_catalog.pg_roles r
+                     WHERE pg_catalog.shobj_description(r.oid, 'pg_authid') LIKE '%\"ledger\\_scratch\"%'",
+                    &[],
+                )
+                .await?;
+            for row in rows {
+                let (name, comment): (String, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
+                let Some(lease) = lease_of(comment.as_deref()) else { continue };
+                if !is_held(&session, lease).await? && drop_role(&session, &name).await.is_ok() {
+                    dropped.push(format!("role {name}"));
+                }
+            }
+        }
         Ok(dropped)
+    }
+
+    /// A copy must not fill the disk that others stand on: where the server's folder can be seen, there must be room for the restored copy and
+    /// one clone of it.
+    async fn has_room(&self, state: &mut State) -> Result<(), PgError> {
+        let source = self.source.session(Access::ReadOnly).await?;
+        let bytes: i64 = source.one("SELECT pg_catalog.pg_database_size(pg_catalog.current_database())", &[]).await?.try_get(0)?;
+        let keeper = self.keeper(state).await?;
+        let row = keeper
+            .session
+            .one("SELECT CASE WHEN pg_catalog.inet_server_addr() IS NULL THEN pg_catalog.current_setting('data_directory', true) END", &[])
+            .await;
+        // Who may not see where the server's files lie cannot look.
+        let Some(folder) = row.ok().and_then(|row| row.try_get::<_, Option<String>>(0).ok().flatten()).map(PathBuf::from) else {
+            return Ok(());
+        };
+        let Ok(free) = available(&folder) else { return Ok(()) };
+        enough(u64::try_from(bytes).unwrap_or_default(), free)
     }
 
     async fn keeper<'a>(&self, state: &'a mut State) -> Result<&'a Keeper, PgError> {
@@ -186,16 +241,21 @@ impl ScratchPool {
             getrandom::fill(&mut bytes).map_err(|error| PgError::other(format!("no random numbers: {error}")))?;
             let lease = i64::from_be_bytes(bytes);
             session.query("SELECT pg_catalog.pg_advisory_lock($1)", &[&lease]).await?;
+            if self.elsewhere() {
+                let roles = Roles::of(&self.source.session(Access::ReadOnly).await?).await?;
+                state.roles = roles.bring(&session, &Lease::text(lease)?).await?;
+            }
             state.keeper = Some(Keeper { session: Arc::new(session), lease });
         }
         state.keeper.as_ref().ok_or_else(|| PgError::other("no keeper session"))
     }
 
     async fn make_empty(&self, state: &mut State, purpose: &str) -> Result<ScratchDb, PgError> {
-        let keeper = self.keeper(state).await?;
         // Columns differ between majors (daticulocale became datlocale in 17), so the row is asked as JSON.
-        let row = keeper
-            .session
+        let row = self
+            .source
+            .session(Access::ReadOnly)
+            .await?
             .one(
                 "SELECT pg_catalog.concat_ws(' ',
                      pg_catalog.format('ENCODING %L LC_COLLATE %L LC_CTYPE %L', pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate, d.datctype),
@@ -204,7 +264,7 @@ impl ScratchPool {
                          WHEN 'b' THEN pg_catalog.format('LOCALE_PROVIDER builtin BUILTIN_LOCALE %L', j.o ->> 'datlocale')
                          ELSE 'LOCALE_PROVIDER libc' END)
                  FROM pg_catalog.pg_database d, LATERAL (SELECT pg_catalog.to_jsonb(d) AS o) j WHERE d.datname = $1",
-                &[&self.server.identity().database],
+                &[&self.source.identity().database],
             )
             .await?;
         let locale: String = row.try_get(0)?;
@@ -219,20 +279,14 @@ impl ScratchPool {
     }
 
     async fn create(&self, state: &mut State, purpose: &str, how: &str) -> Result<ScratchDb, PgError> {
-        let name = new_name(purpose)?;
         let keeper = self.keeper(state).await?;
         let (session, lease) = (Arc::clone(&keeper.session), keeper.lease);
+        state.made += 1;
+        let name = new_name(purpose, lease, state.made);
         // Known to us before it exists, so that close() drops it whatever happens next.
         state.live.insert(name.clone());
         patiently(&session, &format!("CREATE DATABASE {name} {how}")).await?;
-        let lease = Lease {
-            ledger_scratch: 1,
-            lease,
-            host: nix::unistd::gethostname().map(|host| host.to_string_lossy().into_owned()).unwrap_or_default(),
-            pid: std::process::id(),
-            made: chrono::Utc::now().to_rfc3339(),
-        };
-        let comment = serde_json::to_string(&lease).map_err(|error| PgError::other(error.to_string()))?;
+        let comment = Lease::text(lease)?;
         let row = session.one("SELECT pg_catalog.quote_literal($1::text)", &[&comment]).await?;
         session.batch(&format!("COMMENT ON DATABASE {name} IS {}", row.try_get::<_, String>(0)?)).await?;
         let application_name = self.application_name.lock().map(|name| name.clone()).unwrap_or_default();
@@ -281,11 +335,104 @@ async fn patiently(session: &Session, sql: &str) -> Result<(), PgError> {
     }
 }
 
-/// `ledger_scratch_<purpose>_<16 hex digits>`: an identifier that needs no quotes, of at most 63 bytes.
-fn new_name(purpose: &str) -> Result<String, PgError> {
-    let mut bytes = [0u8; 8];
-    getrandom::fill(&mut bytes).map_err(|error| PgError::other(format!("no random numbers: {error}")))?;
+/// `ledger_scratch_<purpose>_<lease, 16 hex digits>_<number>`: an identifier that needs no quotes, of at most 63 bytes, that no other run can make.
+fn new_name(purpose: &str, lease: i64, number: u32) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
-    let purpose: String = purpose.chars().map(plain).take(24).collect();
-    Ok(format!("{PREFIX}{purpose}_{}", hex::encode(bytes)))
+    let purpose: String = purpose.chars().map(plain).take(20).collect();
+    format!("{PREFIX}{purpose}_{lease:016x}_{number}")
+}
+
+/// The lease in a name of ours.
+fn lease_in(name: &str) -> Option<i64> {
+    let (rest, number) = name.strip_prefix(PREFIX)?.rsplit_once('_')?;
+    let (_, lease) = rest.rsplit_once('_')?;
+    let ours = lease.len() == 16 && number.parse::<u32>().is_ok();
+    ours.then(|| u64::from_str_radix(lease, 16).ok().map(|lease| lease as i64)).flatten()
+}
+
+fn lease_of(comment: Option<&str>) -> Option<i64> {
+    serde_json::from_str::<Lease>(comment?).ok().map(|lease| lease.lease)
+}
+
+/// Whether the run of a lease lives. The lock shows in every database's `pg_locks`: its two halves are the number's.
+async fn is_held(session: &Session, lease: i64) -> Result<bool, PgError> {
+    let held = session
+        .query(
+            "SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
+             AND (classid::bigint << 32 | objid::bigint) = $1",
+            &[&lease],
+        )
+        .await?;
+    Ok(!held.is_empty())
+}
+
+async fn drop_role(session: &Session, name: &str) -> Result<(), PgError> {
+    session.batch(&format!("DROP ROLE IF EXISTS \"{}\"", name.replace('"', "\"\""))).await
+}
+
+/// Whether a database of so many bytes can be restored and cloned in what is free.
+fn enough(bytes: u64, free: u64) -> Result<(), PgError> {
+    let needed = bytes.saturating_mul(2);
+    if free >= needed {
+        return Ok(());
+    }
+    let gb = |bytes: u64| bytes as f64 / 1e9;
+    let why = format!(
+        "not begun: a restored copy and its clone need about {:.1} GB in the scratch server's data folder, {:.1} GB are free",
+        gb(needed),
+        gb(free)
+    );
+    Err(PgError::of_kind(PgErrorKind::ToolEnvironment, why))
+}
+
+/// What is available to us on the file system of a folder, or of its nearest parent that exists.
+pub fn available(folder: &Path) -> std::io::Result<u64> {
+    let existing = folder.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
+    let stat = nix::sys::statvfs::statvfs(existing)?;
+    Ok((stat.blocks_available() as u64).saturating_mul(stat.fragment_size() as u64))
+}
+
+impl Lease {
+    /// The comment of what this process makes under a lease.
+    fn text(lease: i64) -> Result<String, PgError> {
+        let lease = Self {
+            ledger_scratch: 1,
+            lease,
+            host: nix::unistd::gethostname().map(|host| host.to_string_lossy().into_owned()).unwrap_or_default(),
+            pid: std::process::id(),
+            made: chrono::Utc::now().to_rfc3339(),
+        };
+        serde_json::to_string(&lease).map_err(|error| PgError::other(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_read_from_names_of_ours_alone() {
+        for lease in [7, -7, i64::MIN, i64::MAX] {
+            let name = new_name("CE-27 \"; DROP DATABASE postgres; --", lease, 12);
+            assert!(name.len() <= 63 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'), "{name}");
+            assert_eq!(lease_in(&name), Some(lease), "{name}");
+        }
+        for name in [
+            "ledger_scratch_mine",
+            "ledger_scratch_a_00000000000000zz_1",
+            "ledger_scratch_a_0000000000000007_x",
+            "postgres",
+            "ledger_scratch_a_7_1",
+        ] {
+            assert_eq!(lease_in(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_copy_that_would_fill_the_disk_is_not_begun() {
+        assert!(enough(5_000_000_000, 10_000_000_000).is_ok());
+        let error = enough(5_000_000_000, 9_999_999_999).unwrap_err();
+        assert_eq!(error.kind, PgErrorKind::ToolEnvironment);
+        assert!(error.message.contains("need about 10.0 GB"), "{error}");
+    }
 }

@@ -83,6 +83,20 @@ fn scratch_copies_are_made_on_the_server_that_is_named_for_them() {
 }
 
 #[test]
+fn scratch_copies_can_be_made_in_a_throwaway_cluster() {
+    let stage = shared();
+    as_superuser(stage, "CREATE ROLE roomless LOGIN BYPASSRLS NOCREATEDB; GRANT migrator TO roomless");
+    let staged = Staged::on(stage);
+    staged.connects_to(&stage.cluster().url_as("roomless", demo::DATABASE));
+    staged.edit("# [scratch]", "[scratch] #");
+    staged.edit("# url-env = \"SCRATCH_DATABASE_URL\"", "kind = \"local\" #");
+    let bin = stage.cluster().bin().display().to_string();
+    let ran: Ran = staged.command(&["run", "--dry-run"]).env("LEDGER_PG_BIN", bin).output().expect("ledger starts").into();
+    assert_said(&ran, 11, &["PASS", "CE-20", "restored and compared"]);
+    assert_said(&ran, 11, &["PASS", "CE-21", "run in a scratch copy"]);
+}
+
+#[test]
 fn an_empty_folder_of_migrations_is_not_a_pass() {
     let staged = Staged::on(shared());
     let folder = staged.project.path().join("migrations");

@@ -61,7 +61,7 @@
     UNION ALL
     -- What stands at the database itself is no part of a dump.
     SELECT 'database setting', pg_catalog.concat_ws(' ', 'of', COALESCE(pg_catalog.quote_ident(r.rolname), 'every role'), pg_catalog.split_part(setting, '=', 1)),
-        CASE WHEN setting ~* '^[^=]*(pass|secret|key|token|cred|private)' THEN '…' ELSE pg_catalog.substr(setting, pg_catalog.strpos(setting, '=') + 1) END
+        CASE WHEN setting ~* '^[^=]*(pass|secret|key|token|cred|private)' THEN '...' ELSE pg_catalog.substr(setting, pg_catalog.strpos(setting, '=') + 1) END
     FROM pg_catalog.pg_db_role_setting s
     JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase AND d.datname = pg_catalog.current_database()
     LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole, pg_catalog.unnest(s.setconfig) AS setting

@@ -3,7 +3,7 @@
     SELECT 'grant', pg_catalog.format('%s %s to %s', g.class, g.name, g.grantee), g.privileges
     FROM grant_lines g WHERE NOT (g.is_owner AND g.privileges = 'ALL')
     UNION ALL
-    -- … and an owner who holds nothing has no line above.
+    -- ... and an owner who holds nothing has no line above.
     SELECT 'grant', pg_catalog.format('%s %s to %s', a.class, a.name, pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.owner))), 'nothing'
     FROM acls a WHERE NOT EXISTS (SELECT FROM grants g WHERE g.class = a.class AND g.name = a.name AND g.grantee = a.owner)
 

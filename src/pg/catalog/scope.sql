@@ -1,5 +1,5 @@
 -- Every object of the database as (kind, object, definition), for PostgreSQL 15 to 18 and search_path = ''.
--- $1: schemas to leave out. Definitions are PostgreSQL's own (pg_get_…def), so that they read as SQL; column order does not show;
+-- $1: schemas to leave out. Definitions are PostgreSQL's own (pg_get_...def), so that they read as SQL; column order does not show;
 -- nothing depends on an oid, on the order of creation, or on whether an ACL was ever written out.
 -- Left out: what an extension owns (the extension stands for it), system schemas, temporary objects.
 -- Objects that belong to no schema are a user's from oid 16384 on (FirstNormalObjectId, access/transam.h).
@@ -111,7 +111,7 @@ publications AS (
 options (class, oid, text) AS (
     SELECT x.class, x.oid,
            (SELECT pg_catalog.string_agg(pg_catalog.format('%I %L', o.option_name,
-                                                           CASE WHEN o.option_name ~* 'pass|secret|key|token|cred|private' THEN '…' ELSE o.option_value END),
+                                                           CASE WHEN o.option_name ~* 'pass|secret|key|token|cred|private' THEN '...' ELSE o.option_value END),
                                          ', ' ORDER BY o.option_name)
             FROM pg_catalog.pg_options_to_table(x.options) o)
     FROM (SELECT 'wrapper' AS class, w.oid, w.fdwoptions AS options FROM pg_catalog.pg_foreign_data_wrapper w

@@ -8,6 +8,7 @@ use super::facts::Tls;
 use crate::config;
 use crate::domain::SubjectRow;
 use crate::pg::dump::Tools;
+use crate::pg::scratch::available;
 use crate::steps::backup::human_bytes;
 
 /// Majors that this tool's tests run on.
@@ -68,11 +69,4 @@ pub fn free_space(backups: &Path, data: Option<PathBuf>, database_bytes: u64, fa
     let mut rows = vec![row("backup folder", backups)];
     rows.extend(data.map(|data| row("server's data folder", &data)));
     rows
-}
-
-/// What is available to us on the file system of a folder, or of its nearest parent that exists.
-fn available(folder: &Path) -> std::io::Result<u64> {
-    let existing = folder.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
-    let stat = nix::sys::statvfs::statvfs(existing)?;
-    Ok((stat.blocks_available() as u64).saturating_mul(stat.fragment_size() as u64))
 }
