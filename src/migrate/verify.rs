@@ -45,7 +45,7 @@ async fn holds(session: &Session, script: &Script, text: &str, statement: &State
         let message = "rows are not copied in a verify script, which only reads";
         return Err(plain(script, statement.place, statement.number, &statement.what, message));
     }
-    let rows = session.query(&*statement.sql(), &[]).await.map_err(failed)?;
+    let rows = session.query(&statement.sql(), &[]).await.map_err(failed)?;
     for (index, row) in rows.iter().enumerate() {
         let boolean = row.columns().first().is_some_and(|column| *column.type_() == Type::BOOL);
         if boolean && row.get::<_, Option<bool>>(0) != Some(true) {

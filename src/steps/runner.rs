@@ -90,7 +90,8 @@ pub async fn back(
     let mut runs: Vec<ToolRun> = Vec::new();
     let there = |state: &SchemaState| {
         let (mut now, mut then) = (versions(state), versions(before));
-        (now.sort(), then.sort());
+        now.sort();
+        then.sort();
         now == then
     };
     while runs.len() < steps.max(1) {

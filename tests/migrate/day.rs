@@ -105,19 +105,19 @@ impl Day {
         Self { db, target, products: Vec::new(), run, folder, scratch, more: more.to_owned() }
     }
 
-    pub fn file(&self, name: &str, text: impl AsRef<[u8]>) {
-        let path = self.folder.path().join("migrations").join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-
     /// The migrations folder.
     pub fn dir(&self) -> PathBuf {
         self.folder.path().join("migrations")
     }
 
+    pub fn file(&self, name: &str, text: impl AsRef<[u8]>) {
+        let path = self.dir().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
     pub fn remove(&self, name: &str) {
-        std::fs::remove_file(self.folder.path().join("migrations").join(name)).unwrap();
+        std::fs::remove_file(self.dir().join(name)).unwrap();
     }
 
     pub fn config(&mut self, more: &str) {

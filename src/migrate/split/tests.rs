@@ -101,8 +101,8 @@ fn rows_below_a_copy_are_its_data() {
     let text = "create table t ();\ncopy public.t (a, b) from stdin with (format text); -- two\n1\tit's; \\N\n\\\\.\n\\.\nselect 1;\r\nCOPY t FROM STDIN;\r\nx\r\n\\.\r\nselect 2; copy t from stdin;\nlast";
     let read = split(text);
     assert_eq!(read.refusals, []);
-    let told: Vec<(u64, &str, Option<(&str, u64)>)> =
-        read.statements.iter().map(|s| (s.place.line, s.text, s.data.map(|data| (data.text, data.line)))).collect();
+    let told = read.statements.iter().map(|s| (s.place.line, s.text, s.data.map(|data| (data.text, data.line))));
+    let told = told.collect::<Vec<_>>();
     assert_eq!(
         told,
         [
