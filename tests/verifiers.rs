@@ -9,6 +9,8 @@ mod auditor;
 mod both;
 #[path = "verifiers/flips.rs"]
 mod flips;
+#[path = "verifiers/later_vectors.rs"]
+mod later_vectors;
 #[path = "verifiers/ledger_file.rs"]
 mod ledger_file;
 #[path = "verifiers/mutations.rs"]

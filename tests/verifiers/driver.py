@@ -72,6 +72,14 @@ def archive(asked):
             return {"word": fault.word}
 
 
+def zip_bytes(asked):
+    """The bytes of an archive's records: of one file, or those at the end."""
+    if "count" in asked:
+        return {"end": verify.end_records(asked["count"], asked["start"], asked["length"]).hex()}
+    record = verify.Record(asked["name"], asked["size"], asked["crc"], asked["offset"])
+    return {"local": record.local().hex(), "central": record.central().hex()}
+
+
 def package(asked):
     try:
         return verify.verify(asked["path"], options(asked)).as_dict()
@@ -96,7 +104,7 @@ def flips(asked):
 
 
 QUESTIONS = {"package": package, "flips": flips, "header": header, "signers": signers, "signature": signature, "statement": statement, "toml": toml,
-             "zip": archive}
+             "zip": archive, "zip_bytes": zip_bytes}
 for line in sys.stdin:
     asked = json.loads(line)
     print(json.dumps(QUESTIONS[asked["ask"]](asked)), flush=True)

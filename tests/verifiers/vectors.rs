@@ -17,11 +17,11 @@ use serde_json::{Value, json};
 use crate::both::{ask, verify};
 use crate::scene::*;
 
-fn folder(name: &str) -> PathBuf {
+pub fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
 }
 
-fn read(name: &str) -> Vec<Value> {
+pub fn read(name: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(folder(name)).unwrap();
     serde_json::from_str::<Value>(&text).unwrap().as_array().unwrap().clone()
 }
@@ -130,16 +130,16 @@ fn proofs() {
     }
 }
 
-/// Packages with the options to ask with: all under `package_vectors/packages`, with the one `allowed_signers` beside them.
+/// Packages with the options to ask with: all under `package_vectors/packages`, with `allowed_signers`, or the file of them that the vector
+/// names, beside them.
 #[test]
 fn packages() {
     let at = folder("package_vectors/packages");
-    let signers = AllowedSigners::parse(&std::fs::read(at.join("allowed_signers")).unwrap()).unwrap();
     let vectors = read("package_vectors/packages.json");
     assert!(vectors.len() >= 20, "{}", vectors.len());
     for vector in vectors {
         let options = Options {
-            signers: Some(signers.clone()),
+            signers: Some(signers_named(vector["signers"].as_str().unwrap_or("allowed_signers"))),
             at: Some(text(&vector, "at").to_owned()),
             anchors: vector["anchor"].as_str().map(|text| Checkpoint::parse(text).unwrap()).into_iter().collect(),
             ..Options::default()
@@ -147,10 +147,18 @@ fn packages() {
         let found = verify(&at.join(text(&vector, "folder")).join("P.zip"), &options).unwrap();
         assert_eq!(found.verdict, text(&vector, "verdict"), "{}", text(&vector, "name"));
         assert_eq!(found.decision.as_deref(), vector["decision"].as_str(), "{}", text(&vector, "name"));
+        if let Some(absent) = vector.get("absent") {
+            assert_eq!(json!(found.absent), *absent, "{}", text(&vector, "name"));
+        }
     }
 }
 
-fn write(name: &str, vectors: &[Value]) {
+/// A file of allowed signers beside the packages.
+pub fn signers_named(name: &str) -> AllowedSigners {
+    AllowedSigners::parse(&std::fs::read(folder("package_vectors/packages").join(name)).unwrap()).unwrap()
+}
+
+pub fn write(name: &str, vectors: &[Value]) {
     let path = folder(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let lines: Vec<String> = vectors.iter().map(|vector| format!("  {vector}")).collect();
@@ -408,6 +416,17 @@ fn write_signatures(seed: &Seed<'_>) {
     write("package_vectors/allowed_signers.json", &vectors);
 }
 
+/// The files of a package, without the second verifier and with short instructions.
+pub fn small_files(zip: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let mut files = unpack(zip);
+    files.remove("tools/verify.py");
+    files.insert("VERIFY.md".into(), b"see docs/format.md\n".to_vec());
+    files.remove("SHA256SUMS");
+    let sums = manifest::sums(files.iter().map(|(name, bytes)| (name.as_str(), hash::sha256(bytes))));
+    files.insert("SHA256SUMS".into(), sums.into_bytes());
+    files
+}
+
 /// A vector of its own folder, named P.zip, without instructions and second verifier, which a package may leave out or change.
 fn write_packages(approved: &Scene, seed: &Seed<'_>) {
     let at = folder("package_vectors/packages");
@@ -429,15 +448,7 @@ fn write_packages(approved: &Scene, seed: &Seed<'_>) {
         }
         vectors.push(vector);
     };
-    let small = |scene: &Scene| {
-        let mut files = unpack(&scene.pack());
-        files.remove("tools/verify.py");
-        files.insert("VERIFY.md".into(), b"see docs/format.md\n".to_vec());
-        files.remove("SHA256SUMS");
-        let sums = manifest::sums(files.iter().map(|(name, bytes)| (name.as_str(), hash::sha256(bytes))));
-        files.insert("SHA256SUMS".into(), sums.into_bytes());
-        files
-    };
+    let small = |scene: &Scene| small_files(&scene.pack());
     let good = small(approved);
     for (name, bytes) in &good {
         if matches!(name.as_str(), "manifest.json" | "SHA256SUMS" | "ledger/salts" | "ledger/checkpoints/6") {
