@@ -127,7 +127,7 @@ pub fn hashing() -> Result<Measurement, Failure> {
         let mut draft = Draft::new(EntryType::Note, OPS);
         for n in 0..FILES {
             // Bytes that no two files share; their content does not matter to hashing.
-            let bytes: Vec<u8> = (0..BYTES).map(|i| (i * (n + 1) >> 3) as u8).collect();
+            let bytes: Vec<u8> = (0..BYTES).map(|i| ((i * (n + 1)) >> 3) as u8).collect();
             draft.parts.push(PartDraft::bytes(format!("evidence-{n}.bin"), "application/octet-stream", bytes));
         }
         store.append(draft)?;
