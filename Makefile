@@ -7,7 +7,7 @@ help:
 	@echo 'make test-all-pg  the same with 16 and 17 as well'
 	@echo 'make test-peers   histories shared with every other migration tool that can be had; compiles some for minutes'
 	@echo 'make test-long    the proofs that take minutes: every byte of a whole package flipped, for both verifiers; a thousand killed writers; 5 GiB of evidence'
-	@echo 'make fuzz         each fuzz target for ten minutes; needs a nightly toolchain'
+	@echo 'make fuzz         each fuzz target for ten minutes'
 	@echo 'make bench        speed as ratios, measured side by side in one run'
 	@echo 'make build        the release binary, target/release/ledger'
 
