@@ -1701,6 +1701,8 @@ class Proof(Verification):
             raise Fault(f"MALFORMED({seq})", f"header of entry {seq}: {error}") from None
         if checkpoint[0] != ledger_id:
             raise Fault("WRONG-LEDGER", "the checkpoint is another ledger's")
+        if seq == 0 and entry.body["ledger_id"] != ledger_id.hex():
+            raise Fault("WRONG-LEDGER", "entry 0 opens another ledger")
         leaf = leaf_hash(ledger_id, seq, bytes.fromhex(proof["prev"]), raw)
         if root_by_path(leaf, seq, checkpoint[1], [bytes.fromhex(step) for step in proof["path"]]) != checkpoint[2]:
             raise Fault(f"EDITED({seq})", f"entry {seq} is not what the checkpoint's root was made of")

@@ -82,6 +82,9 @@ impl Proof {
         if self.checkpoint.ledger_id != self.ledger_id {
             return Err(Fault::new("WRONG-LEDGER", "the checkpoint is another ledger's"));
         }
+        if seq == 0 && raw.body_text("ledger_id").as_deref() != Some(self.ledger_id.to_hex().as_str()) {
+            return Err(Fault::new("WRONG-LEDGER", "entry 0 opens another ledger"));
+        }
         let leaf = hash::leaf(self.ledger_id, seq, &self.prev, self.header.as_bytes());
         let Checkpoint { size, root, .. } = self.checkpoint;
         match merkle::included(&leaf, seq, size, &self.path, &root) {

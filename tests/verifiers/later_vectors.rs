@@ -3,7 +3,7 @@
 //! [`add_the_later_vectors`] puts them beside the others and leaves those as they are.
 
 use migration_ledger::chain::header::RawHeader;
-use migration_ledger::chain::{EntryType, SignatureRow, Signed};
+use migration_ledger::chain::{Checkpoint, EntryType, LedgerId, Proof, SignatureRow, Signed, hash};
 use migration_ledger::package::verify::Options;
 use migration_ledger::package::zip::{Record, end};
 use migration_ledger::package::{self, View};
@@ -48,6 +48,7 @@ fn records_of_archives_have_one_spelling_on_both_sides_of_32_bits() {
 #[ignore = "adds vectors to tests/chain_vectors and tests/package_vectors; those that are there already stay as they are"]
 fn add_the_later_vectors() {
     add_headers();
+    add_proofs();
     add_records();
     add_packages();
 }
@@ -71,6 +72,21 @@ fn add_headers() {
         json!({"name": name, "seq": seq, "hex": hex::encode(raw), "expect": expect})
     };
     add("chain_vectors/headers.json", vec![vector("key.revoked", &raw), vector("key.revoked of a run", &of_a_run)]);
+}
+
+/// Entry 0 of one ledger as that of another, under a head that somebody trusted signed without looking.
+fn add_proofs() {
+    let scene = Scene::opened();
+    let header = String::from_utf8(scene.store.entry(0).unwrap().header_bytes).unwrap();
+    let (id, prev) = (LedgerId([7; 16]), hash::genesis(LedgerId([7; 16])));
+    let checkpoint = Checkpoint { ledger_id: id, size: 1, root: hash::leaf(id, 0, &prev, header.as_bytes()) };
+    let signature = Some(sshsig::sign(&key(OPS), Namespace::Checkpoint, checkpoint.text().as_bytes()));
+    let proof = Proof { ledger_id: id, seq: 0, prev, header, path: Vec::new(), checkpoint, signature };
+    let text = String::from_utf8(proof.to_bytes().unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("proof.json"), &text).unwrap();
+    let verdict = verify(&folder.path().join("proof.json"), &trusting()).unwrap().verdict;
+    add("chain_vectors/proofs.json", vec![json!({"name": "entry 0 of another ledger", "proof": text, "verdict": verdict})]);
 }
 
 fn add_records() {

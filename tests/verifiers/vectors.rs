@@ -166,7 +166,7 @@ pub fn write(name: &str, vectors: &[Value]) {
 }
 
 #[test]
-#[ignore = "makes tests/chain_vectors, tests/package_vectors and fuzz/seeds anew; only for a new format, or for new vectors beside the old ones"]
+#[ignore = "makes tests/chain_vectors, tests/package_vectors and fuzz/seeds anew; only for a new format; then add_the_later_vectors"]
 fn write_the_vectors() {
     let scene = Scene::approved();
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
