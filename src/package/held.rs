@@ -103,7 +103,7 @@ impl Held<'_> {
         let (mut n, mut fault) = (0u64, None);
         let there = self.stream(NAME, &mut |mut piece| {
             while fault.is_none() && !piece.is_empty() {
-                let end = piece.iter().position(|b| *b == b'\n');
+                let end = memchr::memchr(b'\n', piece);
                 line.extend_from_slice(&piece[..end.unwrap_or(piece.len())]);
                 if line.len() > HEADER_MAX + 512 {
                     fault = Some(Fault::new(format!("MALFORMED({n})"), format!("line {} of {NAME} is too long", n + 1)));

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::process::Stdio;
 
-use super::world::World;
+use super::world::{World, ran};
 
 const SIZE: u64 = 5 << 30;
 /// Resident memory that no command may ever have had, KiB.
@@ -72,8 +72,8 @@ fn five_gibibytes_of_evidence_are_recorded_packed_and_verified_in_little_memory(
     let tool = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/verify.py");
     let said = step("verified by verify.py", world.command("python3").args(["-I", tool, zip, "allowed_signers"]));
     assert!(said.contains("VERIFIED") && said.contains("APPROVED"), "{said}");
-    let listed = step("listed by zipinfo", world.command("unzip").args(["-l", zip]));
+    // Stock tools read every byte of it too: the CRC of the large file is its own. How much memory they take is their own affair.
+    let listed = ran(world.command("unzip").args(["-l", zip])).good().stdout;
     assert!(listed.contains(&format!("{SIZE} ")), "{listed}");
-    // Stock tools read every byte of it: the CRC of the large file is its own.
-    step("tested by unzip", world.command("unzip").args(["-tq", zip]));
+    ran(world.command("unzip").args(["-tq", zip])).good();
 }
