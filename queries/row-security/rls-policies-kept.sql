@@ -9,4 +9,5 @@
 -- fix: create the policy again in the migration, or accept the finding if it was meant
 --
 -- From the catalog's changes that the execution of the migrations recorded: each policy removed from a table that is still there, and
--- whether that table got a policy it did not have.
+-- whether that table got a policy it did not have; a
+-- new policy stands in for one that went, whatever it says. What it lets through, the probe before and after shows.

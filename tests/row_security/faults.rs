@@ -93,6 +93,10 @@ fn a_policy_that_a_migration_took_away_is_named() {
     let lost = "policy public.alerts.alerts_select removed";
     assert_eq!(found(&[lost, "index public.x added"]), (vec!["public.alerts.alerts_select".to_owned()], "fail"));
     assert_eq!(found(&[lost, "policy public.alerts.read added"]), (Vec::new(), "pass"));
+    // One new policy does not stand in for two.
+    let second = "policy public.alerts.alerts_update removed";
+    let both = found(&[lost, second, "policy public.alerts.read added"]);
+    assert_eq!(both, (vec!["public.alerts.alerts_update".to_owned()], "fail"));
     assert_eq!(found(&[lost, "table public.alerts removed"]), (Vec::new(), "not-applicable"));
     assert_eq!(found(&["policy public.alerts.alerts_select added"]), (Vec::new(), "not-applicable"));
 

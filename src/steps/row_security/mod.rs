@@ -259,14 +259,15 @@ pub fn policies_kept(execution: Option<(&[String], &[FileExecution])>) -> Option
         let start = format!("{kind} ");
         changes.iter().filter_map(|line| line.strip_prefix(&start)?.strip_suffix(end)).collect()
     };
-    let (gone, added, tables) = (of("policy", " removed"), of("policy", " added"), of("table", " removed"));
+    let (gone, mut added, tables) = (of("policy", " removed"), of("policy", " added"), of("table", " removed"));
     let rows = gone
         .into_iter()
         .filter(|policy| !tables.iter().any(|table| policy.starts_with(&format!("{table}."))))
         .map(|policy| {
             // Names may hold dots of their own, in quotes; the policy of the same table shares the longest prefix up to a dot.
             let table = policy.rfind('.').map_or(policy, |dot| &policy[..=dot]);
-            match added.iter().find(|other| other.starts_with(table)) {
+            // A new policy stands in for one that went, and not for every one.
+            match added.iter().position(|other| other.starts_with(table)).map(|at| added.remove(at)) {
                 Some(other) => SubjectRow::new(policy, true, "kept or replaced", format!("replaced by {other}")),
                 None => {
                     // Each file's own changes name the one that took it, be it by CASCADE.
