@@ -115,6 +115,8 @@ pub struct Migrations {
     pub retries: u32,
     /// Whether the locks of every statement are looked at, in the dry run and on the target.
     pub trace: bool,
+    /// Whether CE-22 leaves the ledger's head in a table of the target, `ledger_anchor.head`. Off by default.
+    pub anchor: bool,
     /// A table with at least so many rows is large: a statement that blocks it weighs more.
     pub large_table_rows: u64,
     /// Lint codes that are accepted, each with a reason: `code = "reason"`.
@@ -136,6 +138,7 @@ impl Default for Migrations {
             concurrently_timeout_ms: 3_600_000,
             retries: 5,
             trace: true,
+            anchor: false,
             large_table_rows: 100_000,
             suppress: BTreeMap::new(),
         }

@@ -86,6 +86,8 @@ fn only_execution_and_rollback_commit_to_the_target() {
         demo::lay_out(folder.path(), &stage, None, true).expect("a project");
         let bytes = quick(&std::fs::read_to_string(folder.path().join("ledger.toml")).expect("ledger.toml")).into_bytes();
         let mut config = Config::parse(&bytes, std::path::Path::new("ledger.toml")).expect("a config");
+        // The one thing beside migrations that may be written, and CE-22 writes it.
+        config.migrations.anchor = true;
         config.backup.pg_dump = Some(stage.cluster().bin().join("pg_dump"));
         let mut store = Store::create(&folder.path().join("evidence/ledger.db"), "dba@example.com").expect("a ledger");
 
@@ -127,6 +129,11 @@ fn only_execution_and_rollback_commit_to_the_target() {
                 _ => assert_eq!(*count, 0, "{task} committed to the target: {committed:?}"),
             }
         }
+
+        let kept = migration_ledger::run::anchor::read(&engine.store.ledger_id().to_hex(), &target).await.expect("asked").expect("a head");
+        let size: u64 = kept.lines().nth(1).and_then(|size| size.parse().ok()).expect("a checkpoint");
+        assert!(size < engine.store.len().expect("a length"), "{kept}");
+        assert_eq!(kept, engine.store.checkpoint_text(size).expect("a checkpoint"));
 
         let rolled = engine.roll_back("003").await.expect("a rollback");
         assert_eq!(rolled.outcome, Outcome::Pass);

@@ -65,6 +65,16 @@ enum What {
         #[arg(long, value_name = "N")]
         size: Option<u64>,
     },
+    /// Print the newest head of this ledger that the database holds, for `ledger verify --anchor` (`[migrations] anchor = true`)
+    #[cfg(feature = "pg")]
+    FromDatabase {
+        /// The environment of ledger.toml
+        #[arg(long, value_name = "NAME")]
+        env: Option<String>,
+        /// A file that holds the connection URL
+        #[arg(long, value_name = "FILE")]
+        database_url_file: Option<PathBuf>,
+    },
     /// What is kept
     List,
 }
@@ -135,6 +145,23 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
             ui.answer(match json {
                 true => json!({"schema": "ledger.anchor/1", "size": size, "name": row, "tag": name}).to_string(),
                 false => format!("tag {name} says the head of {size} entries; it counts once it is pushed: git push origin {name}"),
+            });
+        }
+        #[cfg(feature = "pg")]
+        What::FromDatabase { env, database_url_file } => {
+            let id = globals.open_ledger()?.ledger_id().to_hex();
+            let found = super::session::runtime()?.block_on(async {
+                let connected = super::session::connect(globals, env.as_deref(), database_url_file.as_deref()).await?;
+                let read = crate::run::anchor::read(&id, &connected.target).await;
+                read.map_err(|error| CliError::setup("the target's anchors cannot be read").cause(error))
+            })?;
+            let Some(text) = found else {
+                return Err(CliError::setup("the target holds no head of this ledger")
+                    .hint("set anchor = true under [migrations] in ledger.toml: the next execution leaves one"));
+            };
+            ui.answer(match json {
+                true => json!({"schema": "ledger.anchor/1", "checkpoint": text}).to_string(),
+                false => text.trim_end().to_owned(),
             });
         }
         What::List => {

@@ -27,7 +27,7 @@ const TABLES: &str = "
               AND COALESCE($2::jsonb -> pg_catalog.format('%I.%I', n.nspname, c.relname) ? a.attname::text, true)),
            c.relpages
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+    WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'ledger_anchor')
       AND NOT n.nspname::text = ANY ($1)
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                       WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e')
@@ -49,7 +49,7 @@ pub async fn columns(session: &Session, excluded: &[String]) -> Result<Columns, 
             "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.array_agg(a.attname::text ORDER BY a.attname)
              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
              JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-             WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT n.nspname::text = ANY ($1)
+             WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'ledger_anchor') AND NOT n.nspname::text = ANY ($1)
              GROUP BY n.nspname, c.relname",
             &[&excluded],
         )
@@ -217,7 +217,7 @@ pub async fn positions(session: &Session, excluded: &[String]) -> Result<Vec<Pos
         .query(
             "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), q.seqincrement, q.seqcycle
              FROM pg_catalog.pg_sequence q JOIN pg_catalog.pg_class c ON c.oid = q.seqrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-             WHERE c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT n.nspname::text = ANY ($1)
+             WHERE c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'ledger_anchor') AND NOT n.nspname::text = ANY ($1)
                AND CASE WHEN c.relkind = 'S' THEN pg_catalog.has_sequence_privilege(c.oid, 'SELECT') END AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
                AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                                WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e')

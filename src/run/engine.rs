@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::event::{Event, Listener};
 use super::open::{self, Opened};
 use super::select::Selection;
-use super::{Interrupts, RunError, foreseen, rules, write};
+use super::{Interrupts, RunError, anchor, foreseen, rules, write};
 use crate::chain::Store;
 use crate::config::Config;
 use crate::domain::plan::{Plan, Priority, StepKind, Task};
@@ -279,6 +279,9 @@ impl Engine<'_> {
         let log_name = task.log_name();
         self.mirror_log(&log_name, &log.text());
         let seq = self.store.append(write::result(self.actor, run, task, &result))?.seq;
+        if task.uses == StepKind::Execute && self.config.migrations.anchor && !matches!(outcome, Outcome::Skipped(_)) {
+            self.anchor(&format!("ledger/{run}/{}", task.id)).await;
+        }
         self.hooks.recorded(self.store, seq)?;
         self.announce(task, place, &outcome, &report, clock.elapsed().as_secs_f64(), seq);
         Ok(Ended { outcome, seq, interrupted: was_interrupted })
@@ -295,6 +298,15 @@ impl Engine<'_> {
             (Some(_), Outcome::Fail) => Outcome::Fail,
             (Some(why), _) => Outcome::Unknown(why.to_owned()),
         }
+    }
+
+    /// Leaves the head with the target. The run goes on where that fails: the result is on the ledger, and a missing anchor is no finding.
+    async fn anchor(&self, name: &str) {
+        let message = match anchor::write(self.store, &self.target.named(name)).await {
+            Ok(size) => format!("the head of {size} entries is kept in {}.head of the target", anchor::SCHEMA),
+            Err(why) => format!("the head could not be kept in the target: {why}"),
+        };
+        self.listener.on(&Event::Notes { message });
     }
 
     /// The log where people look for it: `logs/` of the project. The record is the ledger's part; this is a copy for `tail`.

@@ -7,6 +7,7 @@
 //!
 //! `task.started` and `task.result` are all that a run appends, beside opening itself and closing the one before.
 
+pub mod anchor;
 pub mod digest;
 pub mod engine;
 pub mod event;

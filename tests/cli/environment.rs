@@ -96,6 +96,40 @@ fn scratch_copies_can_be_made_in_a_throwaway_cluster() {
     assert_said(&ran, 11, &["PASS", "CE-21", "run in a scratch copy"]);
 }
 
+/// A head in the target's own table, as CE-22 leaves it, tells a shortened ledger from the real one.
+#[test]
+fn the_head_that_the_target_holds_is_an_anchor() {
+    let stage = shared();
+    let staged = Staged::on(stage);
+    let (admin, url) = (stage.cluster().url("postgres"), stage.cluster().url_as("migrator", "anchored"));
+    staged.connects_to(&url);
+    support::blocking(
+        async move { support::connect(&admin).await.batch("CREATE DATABASE anchored OWNER migrator").await.expect("a database") },
+    );
+    staged.ledger(&["anchor", "from-database"]).assert_error(3, "holds no head of this ledger", "", "anchor = true");
+
+    let db = staged.project.path().join("evidence/ledger.db");
+    let cut_off = staged.project.path().join("shorter.db");
+    std::fs::copy(&db, &cut_off).expect("copied");
+    staged.project.write("seen.txt", "seen elsewhere\n");
+    assert_eq!(staged.ledger(&["record", "CE-20", "seen.txt"]).code, 0);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let store = migration_ledger::chain::Store::open(&db).expect("a ledger");
+        let target = migration_ledger::pg::Target::open(migration_ledger::pg::ConnectSpec::parse(&url).expect("a URL"), "ledger/test");
+        let target = target.await.expect("the target");
+        assert_eq!(migration_ledger::run::anchor::write(&store, &target).await, Ok(store.len().expect("a length")));
+    });
+    let kept = staged.ledger(&["anchor", "from-database"]);
+    assert_eq!((kept.code, kept.stdout.as_str()), (0, staged.ledger(&["checkpoint"]).stdout.as_str()), "{}", kept.stderr);
+    staged.project.write("head", &kept.stdout);
+    let verified = staged.ledger(&["verify", "--anchor", "head"]);
+    assert_eq!(verified.code, 0, "{}{}", verified.stdout, verified.stderr);
+    let shorter = staged.ledger(&["verify", "shorter.db", "--anchor", "head", "--no-state"]);
+    assert_eq!(shorter.code, 20, "{}{}", shorter.stdout, shorter.stderr);
+    assert!(format!("{}{}", shorter.stdout, shorter.stderr).contains("TRUNCATED"), "{}{}", shorter.stdout, shorter.stderr);
+}
+
 #[test]
 fn an_empty_folder_of_migrations_is_not_a_pass() {
     let staged = Staged::on(shared());

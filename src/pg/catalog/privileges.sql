@@ -60,6 +60,6 @@
                       WHERE (n.nspname = i.schema OR (n.nspname = a.object_names[1] AND l.classoid IN (
                                  'pg_catalog.pg_namespace'::pg_catalog.regclass, 'pg_catalog.pg_class'::pg_catalog.regclass, 'pg_catalog.pg_trigger'::pg_catalog.regclass,
                                  'pg_catalog.pg_policy'::pg_catalog.regclass, 'pg_catalog.pg_rewrite'::pg_catalog.regclass)))
-                        AND (n.nspname ~ '^pg_' OR n.nspname = 'information_schema' OR n.nspname::text = ANY ($1)))
+                        AND (n.nspname ~ '^pg_' OR n.nspname IN ('information_schema', 'ledger_anchor') OR n.nspname::text = ANY ($1)))
 )
 SELECT kind, object, definition FROM objects ORDER BY kind COLLATE "C", object COLLATE "C"

@@ -7,7 +7,7 @@ WITH
 schemas AS (
     SELECT n.oid, n.nspname, n.nspowner, n.nspacl
     FROM pg_catalog.pg_namespace n
-    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT n.nspname::text = ANY ($1)
+    WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'ledger_anchor') AND NOT n.nspname::text = ANY ($1)
 ),
 owned_by_extension AS (
     SELECT d.classid, d.objid FROM pg_catalog.pg_depend d WHERE d.deptype = 'e'

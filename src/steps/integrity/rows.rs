@@ -37,7 +37,7 @@ pub async fn tables(session: &Session, excluded: &[String]) -> Result<Vec<String
             "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
              FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
              WHERE c.relkind = 'r' AND c.relpersistence <> 't'
-               AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND n.nspname::text <> ALL ($1)
+               AND n.nspname NOT IN ('information_schema', 'ledger_anchor') AND n.nspname !~ '^pg_' AND n.nspname::text <> ALL ($1)
                AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
                                WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e')
              ORDER BY 1",
