@@ -1,6 +1,7 @@
 //! Going back: down scripts, newest first, each in its own transaction, each out of the history with it.
 
 use super::apply::{Applied, ApplyOptions, Observer, Then, run_script};
+use super::history::NOTHING;
 use super::layout::{Migration, MigrationSet, compare};
 use super::split;
 use crate::pg::Session;
@@ -23,7 +24,12 @@ impl Reverted {
 
 /// The migrations to undo so that `target` is the last one applied: those of `applied` that are newer, newest first.
 pub fn way_back<'a>(set: &'a MigrationSet, target: &str, applied: impl Fn(&str) -> bool) -> Vec<&'a Migration> {
-    set.migrations.iter().rev().filter(|m| compare(&m.version, target).is_gt() && applied(&m.version)).collect()
+    set.migrations.iter().rev().filter(|m| is_above(&m.version, target) && applied(&m.version)).collect()
+}
+
+/// Whether the way back to `target` undoes this version.
+pub fn is_above(version: &str, target: &str) -> bool {
+    target == NOTHING || compare(version, target).is_gt()
 }
 
 /// Runs the down scripts in the given order and stops at the first that fails or is missing.

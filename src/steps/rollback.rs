@@ -18,7 +18,8 @@ use super::{Context, StepError, StepReport, probe, unanswered};
 use crate::checks::ask::Asked;
 use crate::domain::SubjectRow;
 use crate::domain::product::{Product, RollbackProduct, RollbackStep};
-use crate::migrate::layout::{compare, same};
+use crate::migrate::history::NOTHING;
+use crate::migrate::revert::is_above;
 use crate::migrate::{Layout, Migration, MigrationSet, Script};
 
 pub use target::roll_back;
@@ -35,7 +36,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     let environment =
         cx.environment().ok_or_else(|| StepError::cannot("the environment task has no result in this run: nothing to go back from"))?;
     let target = target_version(cx, &set)?;
-    let above: Vec<&Migration> = set.migrations.iter().filter(|m| compare(&m.version, &target).is_gt()).collect();
+    let above: Vec<&Migration> = set.migrations.iter().filter(|m| is_above(&m.version, &target)).collect();
     cx.log.line(format!("target version {target}; above it: {}", listed(&above)));
     let script = script::sql(&target, &above, &cx.target.identity().database);
     report.attach("rollback_script.sql", "application/sql", script);
@@ -71,11 +72,14 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
 /// Where to go back to: as configured, else the version before the deployed batch.
 fn target_version(cx: &Context<'_>, set: &MigrationSet) -> Result<String, StepError> {
     if let Some(version) = &cx.config.rollback.target_version {
-        let known = set.find(version).map(|m| m.version.clone());
-        // `0` is where nothing is applied.
-        return known.or_else(|| same(version, "0").then(|| "0".to_owned())).ok_or_else(|| StepError::Cannot {
+        if version == NOTHING {
+            return Ok(NOTHING.to_owned());
+        }
+        return set.find(version).map(|m| m.version.clone()).ok_or_else(|| StepError::Cannot {
             what: format!("the rollback target version {version} is no migration of the folder"),
-            hint: Some("set [rollback] target-version in ledger.toml to one of the migrations' versions".into()),
+            hint: Some(
+                "set [rollback] target-version in ledger.toml to one of the migrations' versions, or to \"0\": before all of them".into(),
+            ),
         });
     }
     let before = cx.environment().and_then(|environment| environment.schema_version.clone());

@@ -124,6 +124,33 @@ async fn a_run_goes_to_the_version_that_is_asked_for_and_takes_late_files_only_w
     day.close().await;
 }
 
+/// Some tools number from zero: baseline "0" is before that file, and so is the way back to "0".
+#[tokio::test]
+async fn a_version_zero_is_pending_where_nothing_is_applied() {
+    let mut day = Day::of(
+        "create table public.old (id int primary key, note text); insert into public.old values (1, 'x')",
+        "[migrations]\nbaseline = \"0\"\n[rollback]\ntarget-version = \"0\"\n",
+    )
+    .await;
+    for (file, text) in [
+        ("000_a.sql", "create table public.a (id int primary key);"),
+        ("000_a.down.sql", "drop table public.a;"),
+        ("001_b.sql", "create table public.b (a int references public.a);"),
+        ("001_b.down.sql", "drop table public.b;"),
+    ] {
+        day.file(file, text);
+    }
+    day.back_up().await;
+    let given = day.step("scripts").await;
+    assert_eq!(given.complaints(), Vec::<String>::new());
+    assert!(given.report.headline.starts_with("2 files run"), "{}", given.report.headline);
+    assert_eq!(day.step("execute").await.complaints(), Vec::<String>::new());
+    let given = day.step("rollback").await;
+    assert_eq!(given.complaints(), Vec::<String>::new());
+    assert_eq!(given.check("rollback-documented").rows.len(), 2, "{:?}", given.check("rollback-documented"));
+    day.close().await;
+}
+
 #[tokio::test]
 async fn what_somebody_changed_by_hand_is_no_file_s_work() {
     let mut day = Day::of("", "[migrations]\nbaseline = \"0\"\n").await;

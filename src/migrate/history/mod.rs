@@ -114,10 +114,19 @@ impl SchemaState {
     pub fn has(&self, version: &str) -> bool {
         match self {
             Self::History(rows) => rows.iter().any(|row| same(&row.version, version)),
-            Self::Baseline(baseline) => compare(version, baseline).is_le(),
+            Self::Baseline(baseline) => stands_for(baseline, version),
             Self::Unknown => false,
         }
     }
+}
+
+/// Before every migration: the baseline of a database that has none applied, and the way back to there. Some tools number from `000`,
+/// which is a version and comes after it.
+pub const NOTHING: &str = "0";
+
+/// Whether a baseline says that this version is applied.
+fn stands_for(baseline: &str, version: &str) -> bool {
+    baseline != NOTHING && compare(version, baseline).is_le()
 }
 
 /// Reads the history; without one, falls back to the baseline. An empty history counts as none where a baseline is given.
@@ -183,7 +192,7 @@ pub async fn ensure(session: &Session, set: &MigrationSet, baseline: Option<&str
     }
     if let Some(baseline) = baseline {
         let known = |version: &str| there.iter().flatten().any(|row| same(&row.version, version));
-        for migration in set.migrations.iter().filter(|m| compare(&m.version, baseline).is_le() && !known(&m.version)) {
+        for migration in set.migrations.iter().filter(|m| stands_for(baseline, &m.version) && !known(&m.version)) {
             if let Some(insert) = insert(migration, "baseline", "0") {
                 sql.push_str(&insert);
                 sql.push(';');
