@@ -146,6 +146,10 @@ async fn decided_as_its_head_says(name: &str) {
         .map(|cell| cell.cell.table.clone())
         .collect();
     assert_eq!(shared, schema.list("global"));
+    // A role that is not probed is named, lest it be missed.
+    let grounds = examined.isolation.grounds.as_ref().expect("a probe");
+    let above: BTreeSet<String> = grounds.model.above.iter().filter_map(|who| who.strip_prefix("role ")).map(str::to_owned).collect();
+    assert_eq!(above, schema.list("above"));
     // What is decided rests on something: an admitted control somewhere, beyond denials.
     assert!(examined.isolation.cells.iter().any(|cell| cell.cell.verdict == CellVerdict::Isolated));
 }

@@ -2,9 +2,11 @@
 
 use migration_ledger::config::Tenancy;
 use migration_ledger::domain::CheckOutcome;
+use migration_ledger::domain::product::CellVerdict;
 use migration_ledger::steps::row_security::opened;
 
 use super::schemas::Schema;
+use super::support::TestDb;
 use super::{Examined, application, stated};
 
 fn subjects(examined: &Examined, code: &str) -> Vec<String> {
@@ -44,4 +46,32 @@ async fn the_table_that_a_migration_opened_is_named_with_what_changed() {
     assert_eq!(projects.observed, "as closed as before: policy more is new: permissive for SELECT to app_user, USING false");
     let same = opened::compare(&before.isolation, &before.isolation);
     assert!(same.len() == 14 && same.iter().all(|row| row.ok == Some(true)));
+}
+
+/// A role that may not leave triggers aside cannot tell what a function of the definer shows: it says so, and nothing passes for it.
+#[tokio::test(flavor = "current_thread")]
+async fn a_function_that_cannot_be_tried_is_undecided() {
+    let db = TestDb::empty().await;
+    let admin = db.admin().await;
+    admin.batch("CREATE ROLE bare_hands LOGIN BYPASSRLS; CREATE ROLE bare_app NOLOGIN; GRANT bare_app TO bare_hands").await.unwrap();
+    admin.batch(&format!("ALTER DATABASE {} OWNER TO bare_hands", db.name)).await.unwrap();
+    db.session("bare_hands")
+        .await
+        .batch(
+            "CREATE TABLE public.tenants (id uuid PRIMARY KEY, name text NOT NULL);
+             CREATE TABLE public.notes (id uuid PRIMARY KEY, tenant_id uuid NOT NULL REFERENCES public.tenants, body text NOT NULL);
+             ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY; ALTER TABLE public.notes ENABLE ROW LEVEL SECURITY;
+             CREATE POLICY own ON public.tenants USING (id = current_setting('app.tenant_id')::uuid);
+             CREATE POLICY own ON public.notes USING (tenant_id = current_setting('app.tenant_id')::uuid);
+             GRANT SELECT, INSERT, UPDATE, DELETE ON public.tenants, public.notes TO bare_app;
+             CREATE FUNCTION public.note_of(note uuid) RETURNS SETOF public.notes LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+                 AS 'SELECT * FROM public.notes AS n WHERE n.id = note'",
+        )
+        .await
+        .unwrap();
+    let examined = Examined::of(&db, "bare_hands", &Tenancy::default()).await;
+    assert!(!examined.isolation.replica, "this role may leave triggers aside");
+    let cells: Vec<_> = examined.isolation.cells.iter().filter(|cell| cell.cell.table.starts_with("public.note_of")).collect();
+    assert!(!cells.is_empty() && cells.iter().all(|cell| cell.cell.verdict == CellVerdict::Undecided), "{cells:?}");
+    assert!(matches!(examined.check("rls-other-ways").outcome, CheckOutcome::Unknown(_)), "{:?}", examined.check("rls-other-ways").outcome);
 }

@@ -529,6 +529,9 @@ fn describe(shape: &Shape, model: &Model, json: &Value) -> String {
         model.tables.len(),
         if model.stated.is_empty() { String::new() } else { format!(" (stated: {})", model.stated.join(", ")) }
     )];
+    if !model.above.is_empty() {
+        lines.push(format!("above the tenants, not probed: {}", model.above.join(", ")));
+    }
     for identity in json["identity"].as_array().map(Vec::as_slice).unwrap_or_default() {
         lines.push(format!(
             "identity: {} is {}",

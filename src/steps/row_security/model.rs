@@ -157,13 +157,14 @@ impl Model {
             model.root = model.root_of_sources(shape);
             model.people = model.are_people(shape);
         }
-        model.roles = roles(shape, stated, &mut model.stated);
+        (model.roles, model.above) = roles(shape, stated, &mut model.stated);
         model.groups = model.find_groups(shape);
         model.choose_tables(shape, stated);
         model.forms = model.shape_forms(shape);
         model.find_tenant_roles(shape);
         let (labels, above) = labels::find(shape, &model, &found);
-        (model.labels, model.above) = (labels, above);
+        model.labels = labels;
+        model.above.extend(above);
         model.openings = openings::find(shape, &model);
         model
     }
@@ -773,10 +774,11 @@ fn plural(shape: &Shape, column: &str) -> Option<i64> {
     tables.find(|table| table.key().len() == 1).map(|table| table.oid)
 }
 
-fn roles(shape: &Shape, stated: &Tenancy, said: &mut Vec<&'static str>) -> Vec<String> {
+/// What the application connects as or switches to, and beside it the roles that are left out because they work for all tenants.
+fn roles(shape: &Shape, stated: &Tenancy, said: &mut Vec<&'static str>) -> (Vec<String>, Vec<String>) {
     if !stated.roles.is_empty() {
         said.push("roles");
-        return stated.roles.clone();
+        return (stated.roles.clone(), Vec::new());
     }
     let named = shape.policies.iter().flat_map(|policy| policy.roles.iter().cloned());
     // A role of a policy that owns the tables or administers is no application role; grants say who reaches a table at all.
@@ -787,11 +789,13 @@ fn roles(shape: &Shape, stated: &Tenancy, said: &mut Vec<&'static str>) -> Vec<S
         roles.extend(shape.owners.iter().cloned());
     }
     // One that no policy asks anything of, and that is named for it, works for all tenants.
-    let above: BTreeSet<String> = roles.iter().filter(|role| is_service(shape, role)).cloned().collect();
-    if above.len() < roles.len() {
-        roles.retain(|role| !above.contains(role));
+    let mut above: BTreeSet<String> = roles.iter().filter(|role| is_service(shape, role)).cloned().collect();
+    match above.len() < roles.len() {
+        true => roles.retain(|role| !above.contains(role)),
+        false => above.clear(),
     }
-    roles.into_iter().filter(|role| !stated.trusted_roles.contains(role)).collect()
+    let roles = roles.into_iter().filter(|role| !stated.trusted_roles.contains(role)).collect();
+    (roles, above.into_iter().map(|role| format!("role {role}")).collect())
 }
 
 /// Names of roles that do a platform's work.

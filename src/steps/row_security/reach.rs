@@ -93,6 +93,9 @@ pub async fn probe(target: &Target, shape: &Shape, model: &Model, worlds: &World
     Ok(reached)
 }
 
+/// Why a way is undecided where the session may not leave triggers and keys aside.
+const NO_REPLICA: &str = "without replica mode B's rows cannot be taken away behind it";
+
 async fn ways(session: &Session, shape: &Shape, model: &Model, worlds: &Worlds) -> Result<Vec<Way>, PgError> {
     let belongs = |oid: &i64| {
         let scoped = model.tables.iter().any(|scoped| scoped.oid == *oid && scoped.scope != Scope::None);
@@ -161,7 +164,7 @@ async fn call(
     role: &str,
 ) -> Result<Option<(CellVerdict, String, String)>, PgError> {
     if !worlds.replica {
-        return Ok(None);
+        return Ok(Some((CellVerdict::Undecided, NO_REPLICA.into(), function.name.clone())));
     }
     let mut rows: Vec<(&Table, String)> =
         way.bases.iter().filter_map(|oid| shape.table(*oid)).filter_map(|table| Some((table, worlds.locate(table, World::B)?))).collect();
@@ -259,7 +262,7 @@ async fn ask(
         )));
     }
     if !worlds.replica {
-        return Ok(Some((CellVerdict::Undecided, "without replica mode B's rows cannot be taken away behind it".into())));
+        return Ok(Some((CellVerdict::Undecided, NO_REPLICA.into())));
     }
     let digest = format!(
         "SET LOCAL ROLE {}; SELECT pg_catalog.md5(COALESCE(pg_catalog.string_agg(\"ledger row\"::text, '|' ORDER BY \"ledger row\"::text COLLATE \"C\"), '')) FROM {} AS \"ledger row\"; RESET ROLE",
