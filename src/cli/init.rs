@@ -11,6 +11,8 @@ use super::globals::actor;
 use super::{CliError, Exit, Globals, MessageFormat};
 use crate::chain::Store;
 use crate::config::{self, Config};
+#[cfg(feature = "pg")]
+use crate::report::format;
 
 /// Write a commented ledger.toml and an empty ledger; a ledger.toml that is there is kept
 #[derive(Debug, clap::Args)]
@@ -63,7 +65,8 @@ fn migrations(root: &Path, config: &Config) -> Option<String> {
     Some(match crate::migrate::MigrationSet::configured(root, &config.migrations) {
         Ok(set) => {
             let read = set.layout.read_only().map_or("", |_| ", examined here and applied by its own tool");
-            format!("{}, layout {}, {} migrations{read}", dir.display(), set.layout.name(), set.migrations.len())
+            let found = format::plural(set.migrations.len() as u64, "migration", "migrations");
+            format!("{}, layout {}, {found}{read}", dir.display(), set.layout.name())
         }
         Err(error) => error.to_string(),
     })

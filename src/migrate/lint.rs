@@ -110,8 +110,11 @@ pub struct Coverage {
 impl Coverage {
     /// `4 files, 37 statements, 61 rules; not seen: …`
     pub fn sentence(&self) -> String {
+        let some = |n: u64, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
         let mut text =
-            format!("{} files, {} statements, {} rules, {} remarks accepted", self.files, self.statements, self.rules, self.accepted);
+            [some(self.files, "file"), some(self.statements, "statement"), some(self.rules, "rule"), some(self.accepted, "remark")]
+                .join(", ");
+        text.push_str(" accepted");
         let unseen = [
             (self.unreadable, "files that are no text"),
             (self.opaque, "statements whose code stands in a string (DO, functions)"),

@@ -12,6 +12,7 @@ mod linted;
 
 pub(crate) use dry_run::{applied_row, failure_row, ran};
 
+use super::paper::counted;
 use super::{Context, StepError, StepReport};
 use crate::checks::ask::Asked;
 use crate::domain::SubjectRow;
@@ -158,8 +159,8 @@ fn product(report: &mut StepReport, scripts: &Scripts<'_>, rehearsal: Option<&cr
     let estimate_us = times.filter(|times| !times.is_empty()).map(|times| times.iter().sum::<i64>());
     report.headline = match (scripts.pending.len(), estimate_us) {
         (0, _) => "nothing pending: to run the plan again, roll staging back or restore it first".into(),
-        (n, Some(us)) => format!("{n} files run in a scratch copy, estimate {:.1} s", us as f64 / 1e6),
-        (n, None) => format!("{n} files pending, not all run in a scratch copy"),
+        (n, Some(us)) => format!("{} run in a scratch copy, estimate {:.1} s", counted(n as u64, "file", "files"), us as f64 / 1e6),
+        (n, None) => format!("{} pending, not all run in a scratch copy", counted(n as u64, "file", "files")),
     };
     let rehearsed = rehearsal.map(|r| r.up.iter().map(|proved| proved.applied.execution.clone()).collect()).unwrap_or_default();
     report.product =

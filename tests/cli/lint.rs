@@ -12,7 +12,7 @@ fn scripts_are_read_without_a_database_and_told_for_people_machines_and_code_rev
     let lines: Vec<&str> = out.stdout.lines().map(|line| line.split(": ").take(2).last().unwrap_or_default()).collect();
     assert_eq!(lines, ["medium table-without-row-security", "low ban-drop-view", "low drop-cascade"]);
     assert!(out.stdout.contains("db/001_a.sql:2:3: low drop-cascade: DROP VIEW v CASCADE"), "{}", out.stdout);
-    assert!(out.stderr.contains("looked at: 1 files, 2 statements, "), "{}", out.stderr);
+    assert!(out.stderr.contains("looked at: 1 file, 2 statements, "), "{}", out.stderr);
     assert_eq!(project.ledger(&["lint", "db", "--fail-at", "medium"]).code, 10);
 
     project.write("db/002_b.sql", "select 1;\nCOMMIT;\n");
