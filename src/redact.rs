@@ -124,12 +124,19 @@ impl Redactor {
     }
 }
 
-/// Where a piece of a long line is cut: after its last space, comma or quote, so that no word is torn; else between two characters.
+/// What leads on to a secret: its value would look like any word without it.
+static LEADS_ON: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r#"(?i)(?:pass\w*|pwd|secret|token|key|credentials?|bearer|basic|digest|detail|context)["']?\s*(?:=>|:=|=|:)?\s*["']?$"#)
+});
+
+/// Where a piece of a long line is cut: after its last space, comma or quote, so that no word is torn, and not between a name and its
+/// value; else between two characters.
 fn cut(line: &[u8]) -> usize {
     let between = |b: &u8| matches!(b, b' ' | b'\t' | b',' | b';' | b'"' | b'\'' | b'>' | b'&');
+    let leads_on = |at: usize| LEADS_ON.is_match(&String::from_utf8_lossy(&line[at.saturating_sub(80)..at]));
     let half = line.len() / 2;
-    match line[half..].iter().rposition(between) {
-        Some(at) => half + at + 1,
+    match (half..line.len()).rev().find(|at| between(&line[*at]) && !leads_on(at + 1)) {
+        Some(at) => at + 1,
         None => (half..line.len()).rev().find(|at| line[*at] & 0xc0 != 0x80).unwrap_or(line.len()),
     }
 }
@@ -367,6 +374,12 @@ mod tests {
         let word = "Zwölf hunter2-hunter2 ";
         let long = word.repeat(super::PIECE * 3 / word.len());
         assert_eq!(copied(&long), long.replace("hunter2-hunter2", REDACTED));
+        // A cut between a name and its value would leave the value looking like any word.
+        for told in ["password: ", "api_key = ", "Authorization: Bearer ", "\"db_password\": \""] {
+            let end = super::PIECE - 3;
+            let secret = format!("{} {told}hunter3hunter3", "x".repeat(end - told.len() - 1));
+            assert!(!copied(&secret).contains("hunter3"), "{told}");
+        }
         let unbroken = "ö".repeat(super::PIECE);
         assert_eq!(copied(&unbroken), unbroken);
         let error = redactor.copy(&mut &b"text \xff\n"[..], &mut Vec::new()).unwrap_err();
