@@ -8,6 +8,8 @@ mod examination;
 mod harness;
 #[path = "cli/interrupted.rs"]
 mod interrupted;
+#[path = "cli/killed.rs"]
+mod killed;
 #[path = "cli/ledger_file.rs"]
 mod ledger_file;
 #[path = "cli/lint.rs"]

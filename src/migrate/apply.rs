@@ -248,8 +248,10 @@ impl Runner<'_> {
     fn settings(&self, scope: &str) -> String {
         format!(
             "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; SET {scope} client_min_messages = warning; SET {scope} row_security = off; \
-             SET {scope} lock_timeout = {}; SET {scope} statement_timeout = {}",
-            self.options.lock_timeout_ms, self.options.statement_timeout_ms
+             SET {scope} lock_timeout = {}; SET {scope} statement_timeout = {}{}",
+            self.options.lock_timeout_ms,
+            self.options.statement_timeout_ms,
+            self.session.watch_again(scope)
         )
     }
 

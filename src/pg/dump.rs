@@ -8,7 +8,6 @@
 //! time, so the bytes of two dumps of one state differ.
 
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -20,6 +19,7 @@ use super::data::{self, Position};
 use super::frame::Others;
 use super::programs::{self, Program};
 use super::tool::Tool;
+use super::unfinished::Unfinished;
 use super::{Access, PgError, PgErrorKind, Target};
 use crate::config;
 use crate::domain::product::{BackupFacts, TableState};
@@ -102,23 +102,31 @@ impl Tools {
         config: &config::Backup,
         told: &dyn Fn(&str),
     ) -> Result<(BackupFacts, Source), PgError> {
-        prepare(file)?;
-        let made = self.dump_into(target, file, shown, config, told).await;
-        if made.is_err() {
-            // A half-written dump must not be taken for a backup, nor one that restores nowhere because its frame could not be made.
-            let _ = std::fs::remove_file(file);
+        // A half-written dump must not be taken for a backup, nor one that restores nowhere because its frame could not be made.
+        let unfinished = Unfinished::begin(file, false)?;
+        let (mut facts, source, frame) = self.dump_into(target, file, unfinished.path(), config, told).await?;
+        shown.clone_into(&mut facts.file);
+        let framed = frame.is_some();
+        // The frame first: what bears the backup's name has its frame.
+        frame.map_or(Ok(()), Unfinished::publish)?;
+        if let Err(error) = unfinished.publish() {
+            if framed {
+                let _ = std::fs::remove_file(super::frame::beside(file));
+            }
+            return Err(error);
         }
-        made
+        Ok((facts, source))
     }
 
+    /// `whole` is what the backup will be called, `file` where it is written.
     async fn dump_into(
         &self,
         target: &Target,
+        whole: &Path,
         file: &Path,
-        shown: &str,
         config: &config::Backup,
         told: &dyn Fn(&str),
-    ) -> Result<(BackupFacts, Source), PgError> {
+    ) -> Result<(BackupFacts, Source, Option<Unfinished>), PgError> {
         let session = target.session_with(Access::ReadOnly, 0, 30_000).await?;
         // Sequences know no snapshot: a dump holds what they were at some moment between these two readings.
         let before = data::positions(&session, &config.exclude_schemas).await?;
@@ -141,11 +149,10 @@ impl Tools {
         let after = data::positions(&session, &config.exclude_schemas).await?;
         let toc_entries = self.contents(file).await?.lines().filter(|line| is_entry(line)).count() as u64;
         let (sha256, bytes) = digest(file).await?;
-        // Last, so that nothing can fail once the frame lies there.
-        self.dump_frame(target, &session, file, &snapshot, &config.exclude_schemas).await?;
+        let frame = self.dump_frame(target, &session, whole, &snapshot, &config.exclude_schemas).await?;
         let source = Source { catalog, large_objects, positions: (before, after) };
         let facts = BackupFacts {
-            file: shown.to_owned(),
+            file: String::new(),
             sha256,
             contents_sha256: source.digest(&tables),
             bytes,
@@ -156,7 +163,7 @@ impl Tools {
             catalog: source.catalog.fingerprint(),
             tables,
         };
-        Ok((facts, source))
+        Ok((facts, source, frame))
     }
 
     async fn run_dump(&self, target: &Target, file: &Path, snapshot: &str, config: &config::Backup) -> Result<i64, PgError> {
@@ -257,18 +264,6 @@ fn best(name: &str, wanted: i32, server_major: i32) -> Result<Program, PgError> 
         }
         None => format!("no {name} found in PATH or the usual folders; the server's version is {server_major}"),
     }))
-}
-
-/// The folder 0700, the file 0600 and empty; pg_dump truncates it and keeps its mode.
-pub(super) fn prepare(file: &Path) -> Result<(), PgError> {
-    let failed = |what: &str, path: &Path, error: std::io::Error| PgError::other(format!("cannot {what} {}: {error}", path.display()));
-    if let Some(folder) = file.parent() {
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(folder).map_err(|error| failed("make", folder, error))?;
-    }
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600).open(file).map_err(|error| failed("make", file, error))?;
-    Ok(())
 }
 
 /// What a dump was made of, beside its tables.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::dump::Tools;
 use super::tool::Tool;
+use super::unfinished::Unfinished;
 use super::{Access, PgError, Session, Target};
 
 /// Where the frame of a backup lies.
@@ -72,7 +73,7 @@ impl Outline {
 }
 
 impl Tools {
-    /// Writes the frame of a backup into [`beside`] it, in the same snapshot. Nothing is written where nothing is left out.
+    /// Writes the frame of a backup to lie [`beside`] it, in the same snapshot. Nothing is written where nothing is left out.
     pub(super) async fn dump_frame(
         &self,
         target: &Target,
@@ -80,18 +81,17 @@ impl Tools {
         backup: &Path,
         snapshot: &str,
         excluded: &[String],
-    ) -> Result<(), PgError> {
+    ) -> Result<Option<Unfinished>, PgError> {
         if excluded.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let outline = Outline::read(session, excluded).await?;
         if outline.schemas.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        let file = beside(backup);
-        super::dump::prepare(&file)?;
+        let unfinished = Unfinished::begin(&beside(backup), false)?;
         let mut into = std::ffi::OsString::from("--file=");
-        into.push(&file);
+        into.push(unfinished.path());
         let mut tool = Tool::new(&self.pg_dump)
             .connect(target.spec(), target.application_name())
             .arg("--format=custom")
@@ -109,11 +109,8 @@ impl Tools {
         for table in &outline.rowless {
             tool = tool.arg(format!("--exclude-table-data={table}"));
         }
-        let made = tool.run().await?.checked();
-        if made.is_err() {
-            let _ = std::fs::remove_file(&file);
-        }
-        made.map(drop)
+        tool.run().await?.checked()?;
+        Ok(Some(unfinished))
     }
 
     /// Restores the frame of a backup before the backup: schemas, then the backup's extensions (which live in them), then the rest.

@@ -17,6 +17,7 @@ pub mod scratch;
 pub mod session;
 pub mod target;
 mod tool;
+pub mod unfinished;
 
 pub use catalog::{Catalog, CatalogChange};
 pub use cluster::{Cluster, ClusterError, ClusterOptions};

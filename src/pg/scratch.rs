@@ -120,7 +120,8 @@ impl ScratchPool {
                 let name = db.target.identity().database.clone();
                 let clock = Instant::now();
                 if let Err(error) = tools.restore(&db.target, &path).await {
-                    self.drop_named(&mut state, &name).await?;
+                    // Why it did not restore is the answer. What cannot be dropped now is dropped at the end, or found by its lease.
+                    let _ = self.drop_named(&mut state, &name).await;
                     return Err(error);
                 }
                 let time = elapsed_us(clock);
@@ -230,6 +231,8 @@ impl ScratchPool {
     }
 
     async fn keeper<'a>(&self, state: &'a mut State) -> Result<&'a Keeper, PgError> {
+        // A lease whose session was ended is free: taken again before somebody else clears up after us. What was made under it stays ours.
+        let lost = state.keeper.take_if(|keeper| keeper.session.client().is_closed()).map(|keeper| keeper.lease);
         if state.keeper.is_none() {
             // Not in the target if it can be helped: CREATE DATABASE is no change to it, and should not look like one in its log.
             let maintenance = self.server.sibling("postgres");
@@ -237,11 +240,16 @@ impl ScratchPool {
                 Ok(session) => session,
                 Err(_) => self.server.session_with(Access::ReadWrite, 0, 30_000).await?,
             };
-            let mut bytes = [0u8; 8];
-            getrandom::fill(&mut bytes).map_err(|error| PgError::other(format!("no random numbers: {error}")))?;
-            let lease = i64::from_be_bytes(bytes);
+            let lease = match lost {
+                Some(lease) => lease,
+                None => {
+                    let mut bytes = [0u8; 8];
+                    getrandom::fill(&mut bytes).map_err(|error| PgError::other(format!("no random numbers: {error}")))?;
+                    i64::from_be_bytes(bytes)
+                }
+            };
             session.query("SELECT pg_catalog.pg_advisory_lock($1)", &[&lease]).await?;
-            if self.elsewhere() {
+            if lost.is_none() && self.elsewhere() {
                 let roles = Roles::of(&self.source.session(Access::ReadOnly).await?).await?;
                 state.roles = roles.bring(&session, &Lease::text(lease)?).await?;
             }

@@ -32,12 +32,27 @@ pub struct Session {
     client: Client,
     notices: Arc<Mutex<Vec<String>>>,
     cancel: CancelToken,
+    watches: bool,
 }
+
+/// Makes the server look every two seconds whether its client lives: of one that was killed it hears nothing, and would end what it does for it
+/// first, with its locks held (PostgreSQL manual, `client_connection_check_interval`; since 14, where the server's system can be asked).
+const WATCH: &str = "SET client_connection_check_interval = '2s'";
 
 impl Session {
     pub(super) fn new(client: Client, notices: Arc<Mutex<Vec<String>>>) -> Self {
         let cancel = client.cancel_token();
-        Self { client, notices, cancel }
+        Self { client, notices, cancel, watches: false }
+    }
+
+    /// Asks the server to end what it does for us when we are gone. Where it cannot, the session is as good otherwise.
+    pub(super) async fn watch(&mut self) {
+        self.watches = self.batch(WATCH).await.is_ok();
+    }
+
+    /// What says so again after `RESET ALL`; empty where the server cannot. `scope` is `LOCAL` or `SESSION`.
+    pub fn watch_again(&self, scope: &str) -> String {
+        if self.watches { WATCH.replacen("SET", &format!("; SET {scope}"), 1) } else { String::new() }
     }
 
     /// The driver's client, for COPY, transactions and prepared statements.

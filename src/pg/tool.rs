@@ -10,11 +10,26 @@ use tokio::process::Command;
 
 use super::{ConnectSpec, PgError, PgErrorKind};
 
-/// A tool that is run to its end; killed when the future is dropped.
+/// A tool that is run to its end; it ends when the future is dropped, and when we die, on whatever terms.
 pub(super) struct Tool {
     command: Command,
     name: String,
 }
+
+/// Runs the tool. When our end of its input closes, which it does even on SIGKILL, the tool is told to end: then it cancels what the server does for
+/// it, and no dump goes on holding its locks for nobody.
+const GUARD: &str = r#"
+exec 3<&0
+"$@" </dev/null 3<&- &
+tool=$!
+( trap '' TERM; read -r _ <&3; kill -TERM 0 ) >/dev/null 2>&1 &
+guard=$!
+exec 3<&-
+wait $tool
+status=$?
+kill -KILL $guard
+exit $status
+"#;
 
 /// What a tool left.
 pub(super) struct Ended {
@@ -28,14 +43,22 @@ pub(super) struct Ended {
 impl Tool {
     /// The program in the C locale, without the caller's PG* variables.
     pub fn new(program: &Path) -> Self {
-        let mut command = Command::new(program);
+        let shell = Path::new("/bin/sh");
+        let mut command = match shell.exists() {
+            true => {
+                let mut command = Command::new(shell);
+                command.args(["-c", GUARD, "ledger-tool"]).arg(program);
+                command
+            }
+            false => Command::new(program),
+        };
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("PG") {
                 command.env_remove(name);
             }
         }
         // A process group of its own: Ctrl-C at the terminal reaches us, and we end it.
-        command.env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true).process_group(0);
+        command.env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
         let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         Self { command, name }
     }
@@ -56,11 +79,12 @@ impl Tool {
 
     /// Runs it; the outcome is for the caller to judge.
     pub async fn run(mut self) -> Result<Ended, PgError> {
-        let output = self
-            .command
-            .output()
-            .await
-            .map_err(|error| PgError::of_kind(PgErrorKind::NoTool, format!("cannot run {}: {error}", self.name)))?;
+        let failed = |error| PgError::of_kind(PgErrorKind::NoTool, format!("cannot run {}: {error}", self.name));
+        let mut child = self.command.spawn().map_err(failed)?;
+        // Held open for as long as we live.
+        let life = child.stdin.take();
+        let output = child.wait_with_output().await.map_err(failed)?;
+        drop(life);
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         Ok(Ended { status: output.status, stdout: output.stdout, stderr, name: self.name })
     }
@@ -77,15 +101,23 @@ impl Ended {
 
     /// The reason for a failure: exit code, object and class of error; never the tool's own text.
     pub fn error(&self) -> PgError {
-        let code = self.status.code().map_or_else(|| "was killed".to_owned(), |code| format!("failed with exit code {code}"));
+        let code = match self.status.code() {
+            // What a shell says of a program that a signal ended (POSIX, "Exit Status and Errors").
+            None | Some(129..) => "was killed".to_owned(),
+            Some(code) => format!("failed with exit code {code}"),
+        };
         let (kind, said) = reduce(&self.stderr);
         PgError::of_kind(kind, format!("{} {code}: {said}", self.name))
     }
 }
 
+/// How a lost connection is told.
+const LOST: &str =
+    "the connection was lost while it worked; nothing is known about the archive: when the server answers again, run this task again";
+
 /// Phrases of PostgreSQL's tools and servers, how we say it, and whether it speaks of this place rather than of what was worked on.
 /// First match wins; the order goes from the particular to the general.
-const CLASSES: [(&str, &str, PgErrorKind); 28] = [
+const CLASSES: [(&str, &str, PgErrorKind); 33] = [
     ("server version mismatch", "the tool is older than the server", PgErrorKind::NoTool),
     ("unsupported version", "the archive is from a newer pg_dump than this pg_restore", PgErrorKind::NoTool),
     ("does not appear to be a valid archive", "the file is not a PostgreSQL archive", PgErrorKind::ToolFailed),
@@ -100,7 +132,12 @@ const CLASSES: [(&str, &str, PgErrorKind); 28] = [
     ("password authentication failed", "password authentication failed", PgErrorKind::ToolEnvironment),
     ("no password supplied", "no password supplied", PgErrorKind::ToolEnvironment),
     ("connection to server", "the connection failed", PgErrorKind::ToolEnvironment),
-    ("server closed the connection", "the connection was lost", PgErrorKind::ToolEnvironment),
+    ("server closed the connection", LOST, PgErrorKind::ToolEnvironment),
+    ("terminating connection", LOST, PgErrorKind::ToolEnvironment),
+    ("no connection to the server", LOST, PgErrorKind::ToolEnvironment),
+    ("could not send data to server", LOST, PgErrorKind::ToolEnvironment),
+    ("could not receive data from server", LOST, PgErrorKind::ToolEnvironment),
+    ("the database system is", "the server is starting, stopping or recovering", PgErrorKind::ToolEnvironment),
     ("row-level security", "the role would see only some rows (row security)", PgErrorKind::ToolEnvironment),
     ("lock timeout", "a lock was not granted in time", PgErrorKind::ToolEnvironment),
     ("statement timeout", "a statement took too long", PgErrorKind::ToolEnvironment),

@@ -14,6 +14,7 @@ use crate::domain::plan::{Plan, Priority, StepKind, Task};
 use crate::domain::product::NotedSuite;
 use crate::domain::verdict::{Judgement, task_outcome};
 use crate::domain::{CheckOutcome, Finding, Outcome, RunId, TaskId};
+use crate::pg::unfinished::remove_leftovers;
 use crate::pg::{ScratchPool, Target};
 use crate::record::{self, Run};
 use crate::redact::Redactor;
@@ -160,11 +161,19 @@ impl Engine<'_> {
         for (task, seq) in interrupted {
             self.listener.on(&Event::FoundInterrupted { task, seq });
         }
-        let message = match self.scratch.sweep().await {
-            Ok(dropped) if dropped.is_empty() => return,
-            Ok(dropped) => format!("dropped scratch databases that it left: {}", dropped.join(", ")),
-            Err(error) => format!("scratch databases that it left were not looked for: {error}"),
-        };
+        match self.scratch.sweep().await {
+            Ok(dropped) if dropped.is_empty() => {}
+            Ok(dropped) => self.note(format!("dropped scratch databases that it left: {}", dropped.join(", "))),
+            Err(error) => self.note(format!("scratch databases that it left were not looked for: {error}")),
+        }
+        match remove_leftovers(&self.project.path(&self.config.backup.dir)) {
+            Ok(removed) if removed.is_empty() => {}
+            Ok(removed) => self.note(format!("removed unfinished backups that it left: {}", removed.join(", "))),
+            Err(error) => self.note(format!("unfinished backups that it left could not be removed: {error}")),
+        }
+    }
+
+    fn note(&self, message: String) {
         self.listener.on(&Event::Notes { message });
     }
 

@@ -93,6 +93,7 @@ fn killed_in_the_middle_of_the_execution_it_is_named_and_finished_later() {
     }
     assert!(!resumed.stderr.contains(") CE-20 "), "what was established is not run again:\n{}", resumed.stderr);
     assert_eq!(scratch_databases(&stage), Vec::<String>::new());
+    crate::killed::nothing_changes(&staged);
     let verified = staged.ledger(&["verify"]);
     assert_eq!(verified.code, 0, "{}{}", verified.stdout, verified.stderr);
 }

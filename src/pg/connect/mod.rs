@@ -223,7 +223,7 @@ impl ConnectSpec {
                 client
             }
         };
-        let session = Session::new(client, notices);
+        let mut session = Session::new(client, notices);
         let read_only = if options.access == Access::ReadOnly { "on" } else { "off" };
         session
             .batch(&format!(
@@ -232,6 +232,7 @@ impl ConnectSpec {
                 options.statement_timeout_ms, options.lock_timeout_ms
             ))
             .await?;
+        session.watch().await;
         Ok(session)
     }
 

@@ -18,6 +18,7 @@ use crate::domain::product::{EnvironmentProduct, Product};
 use crate::domain::{Outcome, SubjectRow};
 use crate::migrate::history::{SchemaState, schema_state};
 use crate::migrate::layout::MigrationSet;
+use crate::pg::unfinished::remove_leftovers;
 use crate::pg::{Access, Catalog, Session};
 
 use facts::Facts;
@@ -94,6 +95,11 @@ async fn sweep(cx: &Context<'_>) {
         Ok(dropped) if dropped.is_empty() => {}
         Ok(dropped) => cx.log.line(format!("dropped scratch databases that an earlier run left: {}", dropped.join(", "))),
         Err(error) => cx.log.line(format!("scratch databases of earlier runs were not looked for: {error}")),
+    }
+    match remove_leftovers(&cx.project.path(&cx.config.backup.dir)) {
+        Ok(removed) if removed.is_empty() => {}
+        Ok(removed) => cx.log.line(format!("removed unfinished backups that an earlier run left: {}", removed.join(", "))),
+        Err(error) => cx.log.line(format!("unfinished backups of earlier runs could not be removed: {error}")),
     }
 }
 
