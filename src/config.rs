@@ -231,6 +231,9 @@ pub struct Tenancy {
     pub force: bool,
     /// How a session says which tenant it acts for.
     pub identity: Option<Identity>,
+    /// Tables whose published, shared or listed rows every tenant may read by design, `schema.table`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub everybodys: Vec<String>,
     /// Why there are no tenants to keep apart. It counts only where the catalog shows none: what is found is examined all the same.
     pub single_tenant: Option<String>,
     /// Schemas in which tables are not looked for: those that backups leave out. Not in the file; a table of theirs can be named.

@@ -79,6 +79,10 @@ async fn a_policy_that_recurses_is_an_error_and_not_isolation() {
 #[tokio::test(flavor = "current_thread")]
 async fn rows_opened_by_a_fixed_value_are_seen_by_a_new_tenant() {
     let examined = planted("CREATE POLICY showcase ON public.projects FOR SELECT TO app_user USING (name = 'Project 1')").await;
+    assert!(examined.leaks().contains(&"public.projects SELECT (app_user, member of A)".to_owned()), "{:?}", examined.leaks());
+    // A value that cannot be told from the policy shows in the rows that are there.
+    let hidden = "CREATE POLICY showcase ON public.projects FOR SELECT TO app_user USING (ctid = '(0,1)')";
+    let examined = planted(hidden).await;
     let findings = examined.findings();
     assert!(findings.contains(&("rls-isolation-existing-rows".into(), "public.projects".into())), "{findings:?}");
 }

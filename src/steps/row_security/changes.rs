@@ -157,7 +157,15 @@ impl Probe<'_> {
         // Past the triggers a policy lets it through, but in the session's own way one of them stops it.
         let stopped = matches!(&attempt, Err(error) if error.sqlstate.as_deref().is_some_and(raised));
         let meant = match hit && !stopped {
-            true => self.meant(ready, columns, "w", &self.move_sql(ready, columns)).await?,
+            true => {
+                let statement = self.move_sql(ready, columns);
+                let mut row = ready.a.clone();
+                row.extend(columns.iter().map(|n| (*n, ready.b.get(n).cloned().flatten())));
+                match self.meant(ready, columns, "w", &statement).await? {
+                    None => self.shared(ready, columns, "w", &statement, &row).await?,
+                    meant => meant,
+                }
+            }
             false => None,
         };
         let (verdict, why) = match attempt {

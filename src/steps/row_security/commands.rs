@@ -28,6 +28,7 @@ impl Probe<'_> {
         }
         if self.context.is_member() {
             self.insert_into(ready, rights, &control[1], matrix).await?;
+            self.insert_under(ready, rights, &control[1], matrix).await?;
             self.move_own(ready, rights, &control[2], matrix).await?;
             self.move_to_nobody(ready, rights, &control[2], matrix).await?;
             self.upsert(ready, rights, &control[1], matrix).await?;
@@ -141,7 +142,11 @@ impl Probe<'_> {
             }
             // A new tenant (or principal) belongs to nobody yet.
             Ok(numbers) if numbers.last() == Some(&1) && *ready.scope == Scope::Anchor => {
-                (CellVerdict::Isolated, "a new row of its own kind is admitted; it belongs to nobody yet".into())
+                let owners = self.model.owners(self.shape, ready.table);
+                match owners.iter().any(|n| row.get(n).is_some_and(|value| value.is_some() && Some(value) == ready.b.get(n))) {
+                    true => (CellVerdict::Leak, format!("1 row in the name of B's person was stored ({})", names(ready.table, &owners))),
+                    false => (CellVerdict::Isolated, "a new row of its own kind is admitted; it belongs to nobody yet".into()),
+                }
             }
             Ok(numbers) if numbers.last() == Some(&1) => (CellVerdict::Leak, "1 row of B was stored (expected 0)".into()),
             Ok(_) => quiet(control, "the row was not stored as B's"),
@@ -178,10 +183,16 @@ impl Probe<'_> {
         let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {} AND {stamped}", stored(ready, &row));
         let insert = insert_sql(ready.table, &row, "");
         let (verdict, why) = match self.attempt("", &insert, &truth).await? {
-            Ok(numbers) if numbers.last() == Some(&1) => match self.meant(ready, columns, "a", &insert).await? {
-                Some(why) => (CellVerdict::Isolated, why),
-                None => (CellVerdict::Leak, "1 row of A was stored as B's (expected 0)".into()),
-            },
+            Ok(numbers) if numbers.last() == Some(&1) => {
+                let meant = match self.meant(ready, columns, "a", &insert).await? {
+                    None => self.shared(ready, columns, "a", &insert, &row).await?,
+                    meant => meant,
+                };
+                match meant {
+                    Some(why) => (CellVerdict::Isolated, why),
+                    None => (CellVerdict::Leak, "1 row of A was stored as B's (expected 0)".into()),
+                }
+            }
             Ok(_) => quiet(control, "the row was not stored as B's"),
             Err(error) if error.sqlstate.as_deref().is_some_and(|state| state.starts_with("23")) => {
                 (CellVerdict::Isolated, format!("stopped by a constraint ({})", error.sqlstate.unwrap_or_default()))
@@ -190,6 +201,39 @@ impl Probe<'_> {
         };
         let shown = shown_insert(ready.table, &row, &format!("a row of A, {} = B's", names(ready.table, columns)));
         self.cell(ready, COMMAND, verdict, why, Some(shown), matrix);
+        Ok(())
+    }
+
+    /// A row of A's own person in something of B's that A cannot see: a line in a conversation among others.
+    async fn insert_under(&self, ready: &Seeded<'_>, rights: &Rights, control: &Control, matrix: &mut Matrix) -> Result<(), PgError> {
+        const COMMAND: &str = "INSERT own under B";
+        let (name, Scope::Path { columns, .. }) = (&ready.table.sql, ready.scope) else { return Ok(()) };
+        if !self.model.of_people() || !rights.insert || *control != Control::Admitted {
+            return Ok(());
+        }
+        for (key, parent) in self.model.shared_parents(self.shape, ready.table, columns) {
+            let Some(above) = self.seeded.iter().find(|other| other.table.oid == parent) else { continue };
+            let look = format!("SELECT pg_catalog.count(*) FROM {} WHERE {}", above.table.sql, above.at_b);
+            let hidden = matches!(self.attempt("", &look, "SELECT 0").await?, Ok(numbers) if numbers.first() == Some(&0));
+            let apart = key.iter().all(|n| ready.a.get(n) != ready.b.get(n));
+            let Some((preparation, mut row)) = self.own_insert(ready).filter(|_| hidden && apart) else { continue };
+            for number in &key {
+                row.insert(*number, ready.b.get(number).cloned().flatten());
+            }
+            let row = rights.given(row);
+            let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {}", stored(ready, &row));
+            let (attempt, _) = self.past_triggers(&preparation, &insert_sql(ready.table, &row, ""), &truth).await?;
+            let under = &above.table.sql;
+            let (verdict, why) = match attempt {
+                Ok(numbers) if numbers.last() == Some(&1) => {
+                    (CellVerdict::Leak, format!("1 row of A's was stored under B's row of {under}, which A cannot see (expected 0)"))
+                }
+                Ok(_) => quiet(control, "the row was not stored"),
+                Err(error) => refused(&error, control, COMMAND),
+            };
+            let shown = shown_insert(ready.table, &row, &format!("a row of A, {} = B's", names(ready.table, &key)));
+            self.cell(ready, COMMAND, verdict, why, Some(shown), matrix);
+        }
         Ok(())
     }
 }

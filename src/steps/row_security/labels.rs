@@ -38,6 +38,8 @@ static ABOVE: LazyLock<Regex> =
 pub struct Label {
     pub label: String,
     pub place: Place,
+    /// Where a row lists it: that is shown instead of its value, for rows are not recorded.
+    pub listed: Option<String>,
 }
 
 /// Where a label stands.
@@ -56,9 +58,10 @@ pub enum Place {
 impl Label {
     /// `public.memberships.role = owner`.
     pub fn shown(&self) -> String {
+        let label = self.listed.as_ref().unwrap_or(&self.label);
         match &self.place {
-            Place::Row { name, sql, .. } => format!("{name}.{sql} = {}", self.label),
-            Place::Claim(source) => format!("{} = {}", source.shown(), self.label),
+            Place::Row { name, sql, .. } => format!("{name}.{sql} = {label}"),
+            Place::Claim(source) => format!("{} = {label}", source.shown()),
         }
     }
 
@@ -75,6 +78,24 @@ impl Label {
     }
 }
 
+/// Gives a claim that is compared with a column of roles the roles that the column may hold as its words.
+pub fn of_claims(shape: &Shape, found: &mut Found) {
+    let compared = found.comparisons.iter().filter(|c| is_role_like(c.source.word()) && is_role_like(&c.column));
+    let mut words: Vec<(Source, String)> = Vec::new();
+    for comparison in compared {
+        for table in &shape.tables {
+            let Some(column) = table.column_named(&comparison.column) else { continue };
+            words.extend(value::labels(shape, table, column).into_iter().map(|label| (comparison.source.clone(), label)));
+        }
+    }
+    for (source, word) in words {
+        let known = found.literals.entry(source).or_default();
+        if !known.contains(&word) {
+            known.push(word);
+        }
+    }
+}
+
 /// The labels to probe, and those that stand above the tenants.
 pub fn find(shape: &Shape, model: &Model, found: &Found) -> (Vec<Label>, Vec<String>) {
     let (mut labels, mut above) = (Vec::new(), Vec::new());
@@ -87,6 +108,18 @@ pub fn find(shape: &Shape, model: &Model, found: &Found) -> (Vec<Label>, Vec<Str
         }
         let within = model.has_tenant(shape, table);
         for column in table.columns.iter().filter(|column| ROLE_LIKE.is_match(&column.name) && !column.generated) {
+            if let Some((parent, keys)) = shape.lookup(table.oid, column.number).filter(|_| within) {
+                for (number, key) in keys.iter().enumerate().skip(1).take(MOST) {
+                    let place = Place::Row { table: table.oid, name: table.sql.clone(), column: column.number, sql: column.sql.clone() };
+                    let listed = Some(format!("row {} of {}", number + 1, parent.sql));
+                    let label = Label { label: key.clone(), place, listed };
+                    match ABOVE.is_match(key) {
+                        true => above.push(label.shown()),
+                        false => labels.push(label),
+                    }
+                }
+                continue;
+            }
             let all = value::labels(shape, table, column);
             let usual = match &column.default_text {
                 Some(text) => Some(text.split('\'').nth(1).unwrap_or(text).to_owned()),
@@ -95,7 +128,7 @@ pub fn find(shape: &Shape, model: &Model, found: &Found) -> (Vec<Label>, Vec<Str
             let mut taken = 0;
             for label in all.into_iter().filter(|label| Some(label) != usual.as_ref() && speaks_of(shape, &column.name, label)) {
                 let place = Place::Row { table: table.oid, name: table.sql.clone(), column: column.number, sql: column.sql.clone() };
-                let label = Label { label, place };
+                let label = Label { label, place, listed: None };
                 if !within && value::is_privileged(&label.label) || ABOVE.is_match(&label.label) {
                     above.push(label.shown());
                 } else if within && taken < MOST {
@@ -113,7 +146,7 @@ pub fn find(shape: &Shape, model: &Model, found: &Found) -> (Vec<Label>, Vec<Str
             _ => continue,
         };
         for word in found.literals.get(source).into_iter().flatten().filter(|word| Some(*word) != usual).take(MOST) {
-            let label = Label { label: word.clone(), place: Place::Claim(source.clone()) };
+            let label = Label { label: word.clone(), place: Place::Claim(source.clone()), listed: None };
             match ABOVE.is_match(word) || usual.is_none() && !is_beside_a_column(shape, word) {
                 true => above.push(label.shown()),
                 false => labels.push(label),

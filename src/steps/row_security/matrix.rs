@@ -13,8 +13,9 @@ use super::hop;
 use super::identity;
 use super::labels::{Label, Place};
 use super::model::{Model, Scope};
+use super::openings;
 use super::probe::{Control, Probe};
-use super::seed::{Rights, Seeded, prepare, rights, without_tenant};
+use super::seed::{Rights, Seeded, closed_to_all, prepare, rights, without_tenant};
 use super::shape::{Policy, Shape, Table};
 use super::world::Worlds;
 use crate::domain::product::{CellVerdict, IsolationCell};
@@ -73,7 +74,13 @@ impl Matrix {
             }
             match prepare(&truth, model, worlds, table, scoped).await {
                 Ok(ready) => seeded.push(ready),
-                Err(why) => matrix.push(table, "every command", "", "any", Context::Member, CellVerdict::Undecided, why, None),
+                Err(why) => {
+                    let (verdict, why) = match closed_to_all(shape, model, table) {
+                        Some(why) => (CellVerdict::Denied, why),
+                        None => (CellVerdict::Undecided, why),
+                    };
+                    matrix.push(table, "every command", "", "any", Context::Member, verdict, why, None);
+                }
             }
         }
         drop(truth);
@@ -84,7 +91,8 @@ impl Matrix {
                 matrix.context(target, Asked { shape, model, worlds, role, context }, &seeded, &concerned, &mut controls, say).await?;
             }
         }
-        matrix.settle(shape, model, &controls);
+        matrix.settle(shape, &controls);
+        matrix.weigh(shape, model);
         Ok(matrix)
     }
 
@@ -221,8 +229,7 @@ impl Matrix {
 
     /// A role that sees nothing of its own is denied where another role or label proves that the identity is understood, or where no
     /// policy speaks of it; otherwise nothing was shown, and its cells are undecided.
-    fn settle(&mut self, shape: &Shape, model: &Model, controls: &Controls) {
-        let _ = model;
+    fn settle(&mut self, shape: &Shape, controls: &Controls) {
         for cell in self.cells.iter_mut().filter(|cell| cell.cell.verdict == CellVerdict::Denied && !cell.role.is_empty()) {
             let Some(table) = shape.table(cell.table) else { continue };
             if cell.cell.command == "every command" {
@@ -240,6 +247,47 @@ impl Matrix {
             if nothing_shown && spoken && !controls.understood(cell.table) {
                 cell.cell.verdict = CellVerdict::Undecided;
                 cell.cell.why = "no positive control: a member of A is refused its own row as well".into();
+            }
+        }
+    }
+}
+
+impl Matrix {
+    /// What is shown on purpose, or perhaps: a table of persons' own rows that a policy shows to everybody who comes is everybody's to read,
+    /// and a condition that may as well have forgotten the tenant leaves the table undecided.
+    fn weigh(&mut self, shape: &Shape, model: &Model) {
+        for scoped in &model.tables {
+            let Some(table) = shape.table(scoped.oid) else { continue };
+            let shown = openings::shown_to_all(shape, model, table).filter(|_| model.is_of_person(shape, table, &scoped.scope));
+            let weighed = match shown {
+                _ if model.everybodys.contains(&table.oid) => {
+                    Some((CellVerdict::Shared, "ledger.toml says that everybody may read it".to_owned()))
+                }
+                Some((policy, true)) => {
+                    Some((CellVerdict::Shared, format!("policy {policy} shows every row to sessions that did not sign in")))
+                }
+                Some((policy, false)) => Some((
+                    CellVerdict::Undecided,
+                    format!(
+                        "policy {policy} shows every person's row to whoever signed in: a directory, or forgotten; if it is meant, name the table in [tenancy] everybodys"
+                    ),
+                )),
+                None => None,
+            };
+            if let Some((verdict, why)) = weighed {
+                let read =
+                    |cell: &&mut Cell| cell.table == table.oid && cell.cell.command == "SELECT" && cell.cell.verdict == CellVerdict::Leak;
+                for cell in self.cells.iter_mut().filter(read) {
+                    cell.cell.verdict = verdict;
+                    cell.cell.why.clone_from(&why);
+                }
+            }
+            for opening in model.openings.iter().filter(|opening| opening.table == table.oid && !opening.certain) {
+                let why = format!(
+                    "policy {} shows rows to every tenant where {}: meant for everybody, or the tenant is forgotten; if it is meant, name the table in [tenancy] everybodys",
+                    opening.policy, opening.condition
+                );
+                self.push(table, "SELECT", "", "any", Context::Member, CellVerdict::Undecided, why, None);
             }
         }
     }
@@ -300,7 +348,7 @@ fn concerned(shape: &Shape, label: &Label) -> BTreeSet<i64> {
     let mut tables = BTreeSet::new();
     if let Place::Row { table, sql, .. } = &label.place {
         tables.insert(*table);
-        if label.label.parse::<f64>().is_ok() {
+        if label.listed.is_some() || label.label.parse::<f64>().is_ok() {
             words = vec![sql.clone()];
         }
     }

@@ -86,6 +86,8 @@ pub struct Model {
     pub labels: Vec<Label>,
     /// Roles above the tenants (a platform's administrators): named, not probed.
     pub above: Vec<String>,
+    /// Tables that ledger.toml says every tenant may read.
+    pub everybodys: BTreeSet<i64>,
     /// Rows that policies show to everybody for what they are.
     pub openings: Vec<Opening>,
     /// What people are made members of, where that is no tenant by its name: keys of other tables.
@@ -96,14 +98,28 @@ pub struct Model {
     forms: BTreeMap<KeyClass, Form>,
 }
 
+/// Whether the key is a column of roles.
+fn is_of_roles(shape: &Shape, class: &KeyClass) -> bool {
+    match class {
+        KeyClass::Column(oid, number) => {
+            shape.table(*oid).and_then(|table| table.column(*number)).is_some_and(|column| labels::is_role_like(&column.name))
+        }
+        KeyClass::Named(_) => false,
+    }
+}
+
 impl Model {
     /// Finds the model in a shape; what `stated` says wins.
     pub fn find(shape: &Shape, stated: &Tenancy) -> Self {
         let mut found = identity::find(shape);
+        labels::of_claims(shape, &mut found);
         let mut said = Vec::new();
         let column = stated.column.clone().or_else(|| tenant_column(shape, &found));
         if stated.column.is_some() {
             said.push("column");
+        }
+        if !stated.everybodys.is_empty() {
+            said.push("everybodys");
         }
         let by_fk = |name: &str| majority(shape.tables.iter().filter_map(|t| parent_of(shape, t.oid, t.column_named(name)?.number)));
         let mut root = stated.root.as_deref().and_then(|name| shape.named(name)).map(|table| table.oid);
@@ -143,6 +159,7 @@ impl Model {
             lists: found.lists.clone(),
             labels: Vec::new(),
             above: Vec::new(),
+            everybodys: stated.everybodys.iter().filter_map(|name| shape.named(name)).map(|table| table.oid).collect(),
             openings: Vec::new(),
             groups: Vec::new(),
             people: false,
@@ -215,7 +232,7 @@ impl Model {
     }
 
     /// Whether people are all that tells sessions apart, and so stand for the tenants.
-    fn of_people(&self) -> bool {
+    pub(super) fn of_people(&self) -> bool {
         self.people
     }
 
@@ -225,7 +242,9 @@ impl Model {
         let (principals, tenant, words) = (self.principals(shape), self.tenant_class(shape), hop::asked_words(shape));
         let mut groups: BTreeMap<KeyClass, usize> = BTreeMap::new();
         for table in shape.tables.iter().filter(|table| !table.partition && words.contains(table.name.as_str())) {
-            let classes: Vec<KeyClass> = table.columns.iter().map(|column| self.class(table.oid, column.number)).collect();
+            // A role within a tenant is no tenant, though a table may list the roles.
+            let columns = table.columns.iter().filter(|column| !labels::is_role_like(&column.name));
+            let classes: Vec<KeyClass> = columns.map(|column| self.class(table.oid, column.number)).collect();
             if !classes.iter().any(|class| principals.contains(class)) {
                 continue;
             }
@@ -295,7 +314,8 @@ impl Model {
                 };
                 majority(tables.iter().filter_map(|t| t.column_named(&comparison.column).map(|c| self.class(t.oid, c.number))))
             });
-            let by_comparison = majority(votes);
+            // A claim that is compared with a column of roles says what somebody may do, not who he is.
+            let by_comparison = majority(votes).filter(|class| !labels::is_role_like(source.word()) || !is_of_roles(shape, class));
             let words = found.literals.get(source);
             let named = match by_name(source.word(), tenant.is_some(), self, shape) {
                 // `role` is the database's role where PostgREST puts it; elsewhere it is a word like any other.
@@ -368,7 +388,7 @@ impl Model {
             "labels": self.labels.iter().map(Label::shown).collect::<Vec<_>>(),
             "above": self.above,
             "groups": self.groups.iter().map(class).collect::<Vec<_>>(),
-            "everybodys": self.openings.iter().map(|opening| json!({ "table": name(opening.table), "policy": opening.policy, "condition": opening.condition })).collect::<Vec<_>>(),
+            "everybodys": self.openings.iter().map(|opening| json!({ "table": name(opening.table), "policy": opening.policy, "condition": opening.condition, "certain": opening.certain })).collect::<Vec<_>>(),
             "stated": self.stated,
             "missing": self.missing,
             "tables": self.tables.iter().map(|scoped| {

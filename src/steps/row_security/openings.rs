@@ -3,7 +3,8 @@
 //! Such a row is meant to be seen, and says nothing about how others are kept. A part of a SELECT policy that asks only about the row,
 //! and by its words or because a session may use it that did not sign in is meant for everybody, is an opening: named in the model, and
 //! closed in the worlds (the flag turned, another label, no time of publication), so that the rest of the policy is what is tried.
-//! What cannot be closed so, or asks only whether a row is deleted, is no opening: it leaks.
+//! What cannot be closed so, or asks only whether a row is deleted, is no opening: it leaks. A condition on the row alone that no word says is
+//! meant for everybody is a gap: the worlds' rows are put into it, so that what it lets through is seen.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -29,6 +30,14 @@ static ANONYMOUS: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)(^|_)(anon|an
 static MEANT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"(?i)public|publish|shared|everyone|anyone|global|listed|featured|visib|discover|template|(^|[_ -])all($|[_ -])")
 });
+/// Those of them that leave no doubt: they speak of everybody, and not of a row that was finished and shown to somebody.
+static EVERYBODY: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)public|everyone|anyone|global|template|discover|(^|[_ -])all($|[_ -])"));
+/// Columns that nobody shows to the world on purpose.
+static INTIMATE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)mail|phone|mobile|address|street|birth|dob|ssn|iban|bic$|passport|tax|salary|token|secret|passw|hash|ip_addr|card|api_?key|account_(no|number)|stripe|customer_id|medical|diagnos|balance",
+    )
+});
 /// Columns that only say that a row is still there.
 static THERE: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)delete|remov|archiv|trash|purge"));
 
@@ -39,6 +48,9 @@ pub struct Opening {
     pub policy: String,
     /// As the server writes it.
     pub condition: String,
+    /// Whether it is meant for everybody beyond doubt: by its words, because a session may use it that did not sign in, or as ledger.toml
+    /// says. Another one may as well have forgotten the tenant.
+    pub certain: bool,
 }
 
 /// The openings of every table with row security.
@@ -59,12 +71,90 @@ pub fn find(shape: &Shape, model: &Model) -> Vec<Opening> {
                     named.iter().any(|column| MEANT.is_match(&column.name)) || literals(condition).iter().any(|word| MEANT.is_match(word));
                 let about = named.iter().any(|column| !THERE.is_match(&column.name));
                 if about && (told || before_signing_in) {
-                    openings.push(Opening { table: table.oid, policy: policy.name.clone(), condition: condition.to_owned() });
+                    let beyond_doubt = named.iter().any(|column| EVERYBODY.is_match(&column.name))
+                        || literals(condition).iter().any(|word| EVERYBODY.is_match(word));
+                    let certain = before_signing_in || beyond_doubt || model.of_people() || model.everybodys.contains(&table.oid);
+                    let (table, policy, condition) = (table.oid, policy.name.clone(), condition.to_owned());
+                    openings.push(Opening { table, policy, condition, certain });
                 }
             }
         }
     }
+    // What sessions see before they sign in, those that did may see as well.
+    let beyond_doubt: BTreeSet<(i64, String)> =
+        openings.iter().filter(|opening| opening.certain).map(|opening| (opening.table, opening.condition.clone())).collect();
+    for opening in &mut openings {
+        opening.certain |= beyond_doubt.contains(&(opening.table, opening.condition.clone()));
+    }
     openings
+}
+
+/// Conditions of a policy on the row alone that nothing says are meant for everybody: whoever asks, such a row is let through.
+pub fn gaps(shape: &Shape, model: &Model) -> Vec<(i64, String)> {
+    let identities = identity::functions_that_read(shape);
+    let mut gaps = Vec::new();
+    for table in shape.tables.iter().filter(|table| table.rls) {
+        for policy in shape.policies_of(table.oid).filter(|policy| policy.permissive) {
+            for condition in policy.using.as_deref().map(disjuncts).unwrap_or_default() {
+                let known = model.openings.iter().any(|opening| opening.table == table.oid && opening.condition == condition);
+                let of_the_row = table.columns.iter().any(|column| names_column(condition, &column.sql));
+                if of_the_row && !known && !identity::reads_identity(condition, &identities) && !condition.contains("SELECT") {
+                    gaps.push((table.oid, condition.to_owned()));
+                }
+            }
+        }
+    }
+    gaps.dedup();
+    gaps
+}
+
+/// Assignments under which a row could be let through by such a condition: one column, then two of them, never whose the row is.
+pub fn ways_through(shape: &Shape, model: &Model, table: &Table, condition: &str) -> Vec<Vec<(i16, Option<String>)>> {
+    let spoken = literals(condition);
+    let mut by_column: Vec<Vec<(i16, Option<String>)>> = Vec::new();
+    for column in table.columns.iter().filter(|column| names_column(condition, &column.sql)) {
+        if column.generated || table.key().contains(&column.number) {
+            continue;
+        }
+        let mut values: Vec<Option<String>> = Vec::new();
+        if !model.is_reference(table.oid, column.number) {
+            match column.category.as_str() {
+                "B" => values.extend(["true", "false"].map(|word| Some(word.to_owned()))),
+                "D" => values.extend(["2020-01-01", "2999-01-01"].map(|day| Some(day.to_owned()))),
+                "N" => values.extend(numbers(condition).into_iter().map(Some)),
+                "S" | "E" => values.extend(spoken.iter().take(4).cloned().map(Some)),
+                _ => {}
+            }
+        }
+        let of_whom = model.is_identity(shape, &model.class(table.oid, column.number));
+        if !column.not_null && !of_whom {
+            values.push(None);
+        }
+        by_column.push(values.into_iter().map(|value| (column.number, value)).collect());
+    }
+    let mut ways: Vec<Vec<(i16, Option<String>)>> = by_column.iter().flatten().map(|one| vec![one.clone()]).collect();
+    for (at, first) in by_column.iter().enumerate() {
+        for second in by_column.iter().skip(at + 1) {
+            ways.extend(first.iter().flat_map(|one| second.iter().map(move |two| vec![one.clone(), two.clone()])));
+        }
+    }
+    ways.truncate(ATTEMPTS);
+    ways
+}
+
+/// A policy that shows every row of the table, where no column is one that nobody shows to the world on purpose: its name, and whether
+/// it speaks to sessions that did not sign in.
+pub fn shown_to_all<'a>(shape: &'a Shape, model: &Model, table: &Table) -> Option<(&'a str, bool)> {
+    let anonymous = |role: &String| ANONYMOUS.is_match(role) && model.roles.contains(role);
+    let anyone = model.roles.iter().any(anonymous);
+    let intimate = table.columns.iter().any(|column| INTIMATE.is_match(&column.name));
+    let restricted = shape.policies_of(table.oid).any(|policy| !policy.permissive);
+    let plain = |policy: &&Policy| policy.permissive && policy.command == "r" && policy.using.as_deref() == Some("true");
+    let to_anyone = |policy: &Policy| policy.everyone && anyone || policy.roles.iter().any(anonymous);
+    let mut plain: Vec<&Policy> = shape.policies_of(table.oid).filter(plain).collect();
+    plain.sort_by_key(|policy| !to_anyone(policy));
+    let first = plain.first()?;
+    (!intimate && !restricted).then(|| (first.name.as_str(), to_anyone(first)))
 }
 
 /// What could close an opening for one row: assignments, the likeliest first.
@@ -189,6 +279,12 @@ fn bare(text: &str) -> &str {
         }
     }
     bare(inner)
+}
+
+fn numbers(text: &str) -> Vec<String> {
+    static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?:^|[^\w.'])(\d+)"));
+    let found = NUMBER.captures_iter(text).filter_map(|hit| hit.get(1)?.as_str().parse::<i64>().ok());
+    found.take(2).flat_map(|n| [n, n + 1, n - 1]).map(|n| n.to_string()).collect()
 }
 
 fn literals(text: &str) -> Vec<String> {

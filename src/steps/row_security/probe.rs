@@ -4,7 +4,7 @@ use tokio_postgres::SimpleQueryMessage;
 
 use super::context::Context;
 use super::matrix::{CELL_TIMEOUT_MS, Matrix};
-use super::model::{Model, Scope};
+use super::model::{Model, Scope, names_column};
 use super::openings::between_two;
 use super::seed::{Rights, Seeded, identifier};
 use super::shape::{Shape, Table};
@@ -183,6 +183,33 @@ impl Probe<'_> {
         Ok(same.then(|| format!("it refers to B's row of {}, which is shown to everybody, and opens nothing more", parents.join(", "))))
     }
 
+    /// Whether an admitted write that names B's person shares a row of A's rather than passing it off as B's: no policy of the command asks
+    /// for that person, the column is none by which a row has its author, and the row is A's to see afterwards; in words.
+    pub(super) async fn shared(
+        &self,
+        ready: &Seeded<'_>,
+        columns: &[i16],
+        letter: &str,
+        statement: &str,
+        row: &Row,
+    ) -> Result<Option<String>, PgError> {
+        let [number] = columns else { return Ok(None) };
+        let Some(column) = ready.table.column(*number) else { return Ok(None) };
+        let principals = self.model.principals(self.shape);
+        if !principals.contains(&self.model.class(ready.table.oid, *number)) || is_of_an_author(&column.name) {
+            return Ok(None);
+        }
+        let mut policies = self.shape.policies_of(ready.table.oid).filter(|p| p.permissive && (p.command == letter || p.command == "*"));
+        let asks = |text: &Option<String>| text.as_deref().is_some_and(|text| names_column(text, &column.sql));
+        if policies.any(|policy| asks(&policy.using) || asks(&policy.check)) {
+            return Ok(None);
+        }
+        let look = format!("SELECT pg_catalog.count(*) FROM {} WHERE {}", ready.table.sql, condition(ready.table, row));
+        let kept =
+            matches!(self.attempt("", &format!("{statement}; {look}"), "SELECT 0").await?, Ok(n) if n.first().is_some_and(|n| *n > 0));
+        Ok(kept.then(|| format!("A shares a row of its own: {} names B's person, and the row stays A's", column.sql)))
+    }
+
     /// `column = its own value`: an update that changes nothing but touches the row.
     pub(super) fn harmless_set(&self, ready: &Seeded<'_>, rights: &Rights, row: &Row) -> Option<String> {
         let table = ready.table;
@@ -208,6 +235,15 @@ impl Probe<'_> {
     ) {
         matrix.push(ready.table, command, self.role, self.shown, self.context, verdict, why.into(), statement);
     }
+}
+
+/// Whether a person's column says who made or owns the row, rather than whom it is shown or given to.
+fn is_of_an_author(column: &str) -> bool {
+    let lower = column.to_lowercase();
+    ["author", "sender", "from", "owner", "creat", "upload", "poster", "writer", "user_id", "userid", "member_id", "profile_id"]
+        .iter()
+        .any(|word| lower.contains(word))
+        || lower.ends_with("_by")
 }
 
 /// Errors that a trigger's body, a rule of the table or a reference may have raised, rather than a policy: tried again without them, they

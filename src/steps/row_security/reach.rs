@@ -312,8 +312,10 @@ async fn ask(
         Some((CellVerdict::Undecided, "it answers differently each time it is asked".into()))
     } else if first != without_b {
         Some((CellVerdict::Leak, "its answer changes when B's rows are taken away: it shows them, or something made of them".into()))
+    } else if context.is_without() && first != without_a {
+        Some((CellVerdict::Leak, "its answer changes when A's rows are taken away: it shows them, or something made of them".into()))
     } else if context.is_without() {
-        Some((CellVerdict::Isolated, "its answer does not depend on B's rows".into()))
+        Some((CellVerdict::Isolated, "its answer does not depend on anybody's rows".into()))
     } else if first != without_a {
         Some((CellVerdict::Isolated, "its answer depends on A's rows and not on B's".into()))
     } else if way.invoker {

@@ -144,6 +144,14 @@ pub(super) fn without_tenant(shape: &Shape, model: &Model, table: &Table, identi
     })
 }
 
+/// Why no row of the table is reached through row security, where no policy speaks to the application's roles.
+pub(super) fn closed_to_all(shape: &Shape, model: &Model, table: &Table) -> Option<String> {
+    match without_tenant(shape, model, table, &BTreeSet::new()) {
+        Some((CellVerdict::Denied, why)) => Some(why),
+        _ => None,
+    }
+}
+
 /// Whether an expression names the column without a table before it.
 fn stands_bare(text: &str, column: &str) -> bool {
     let inside = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || "_.'".contains(c));

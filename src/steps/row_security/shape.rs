@@ -33,12 +33,18 @@ pub struct Shape {
     /// Every literal in policies and functions, `{a,b}` taken apart.
     #[serde(skip)]
     pub(super) literals: BTreeSet<String>,
+    /// Tables that list roles, and the keys of their rows, the plainest first. Never recorded.
+    #[serde(skip)]
+    pub(super) listed: HashMap<i64, Vec<String>>,
 }
 
 #[allow(clippy::unwrap_used, reason = "constant patterns; a test compiles each")]
 fn pattern(text: &str) -> Regex {
     Regex::new(text).unwrap()
 }
+
+/// Rows that a list of roles has at most.
+const LISTED: usize = 20;
 
 /// `column = 'a'`, `(column)::text IN ('a', 'b')`, `column = ANY (ARRAY['a'::text, 'b'::text])`.
 static ASKED: LazyLock<Regex> = LazyLock::new(|| {
@@ -176,7 +182,41 @@ impl Shape {
         let document: serde_json::Value = row.try_get(0)?;
         let shape: Self =
             serde_json::from_value(document).map_err(|error| PgError::other(format!("the catalog's answer cannot be read: {error}")))?;
-        Ok(shape.indexed())
+        let mut shape = shape.indexed();
+        shape.read_lists(session).await;
+        Ok(shape)
+    }
+
+    /// Reads the keys of small tables that list roles: a member's role must be one of them. What cannot be read is not listed.
+    async fn read_lists(&mut self, session: &Session) {
+        let roles = self.keys.iter().filter(|key| key.columns.len() == 1 && key.parent != key.child);
+        let parents: BTreeSet<i64> = roles
+            .filter(|key| {
+                let named = self.table(key.child).and_then(|table| table.column(key.columns[0]));
+                named.is_some_and(|column| super::labels::is_role_like(&column.name))
+            })
+            .map(|key| key.parent)
+            .filter(|parent| self.keys_of(*parent).next().is_none())
+            .collect();
+        for parent in parents {
+            let Some(table) = self.table(parent) else { continue };
+            let [number] = table.key() else { continue };
+            let Some(column) = table.column(*number) else { continue };
+            let sql = format!("SELECT {}::text FROM {} ORDER BY 1 LIMIT {}", column.sql, table.sql, LISTED + 1);
+            let Ok(rows) = session.query(&sql, &[]).await else { continue };
+            let mut keys: Vec<String> = rows.iter().filter_map(|row| row.try_get(0).ok()).collect();
+            keys.sort_by_key(|key| (super::value::is_privileged(key), super::value::is_leading(key)));
+            if (1..=LISTED).contains(&keys.len()) {
+                self.listed.insert(parent, keys);
+            }
+        }
+    }
+
+    /// The table that lists the roles which a column may hold, and the keys of its rows, the plainest first.
+    pub fn lookup(&self, table: i64, column: i16) -> Option<(&Table, &[String])> {
+        let key = self.keys_of(table).find(|key| key.columns == [column])?;
+        let keys = self.listed.get(&key.parent)?;
+        Some((self.table(key.parent)?, keys))
     }
 
     fn indexed(mut self) -> Self {

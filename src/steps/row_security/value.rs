@@ -417,6 +417,12 @@ pub fn is_privileged(name: &str) -> bool {
     PRIVILEGED.is_match(name)
 }
 
+/// Whether a role's name says that it leads its tenant.
+pub fn is_leading(name: &str) -> bool {
+    static LEADING: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)owner|creator|manager|lead|chief|head|director"));
+    LEADING.is_match(name)
+}
+
 /// Whether a label's or flag's name says that a row is meant for everybody.
 pub fn is_public(name: &str) -> bool {
     PUBLIC.is_match(name)
@@ -463,6 +469,11 @@ pub fn alternatives(column: &Column, check: &str, seed: u64) -> Vec<Option<Strin
         (_, "S" | "U") => {
             let wanted = Wanted::of(check);
             values.extend([0, 1, 2].iter().flat_map(|n| wanted.texts(seed.wrapping_add(*n))).map(Some));
+            // A text that is asked for a sign somewhere inside it (`position('@' in email) > 1`), and differs between the worlds.
+            let signs: String = quoted().filter(|sign| !sign.is_empty() && !sign.chars().any(char::is_alphanumeric)).collect();
+            if !signs.is_empty() && signs.len() <= 8 {
+                values.push(Some(format!("a{seed}{signs}example.com")));
+            }
             values.extend(quoted().map(Some));
             let lengths: Vec<usize> =
                 NUMBER.find_iter(check).filter_map(|hit| hit.as_str().parse::<usize>().ok()).filter(|n| (1..=200).contains(n)).collect();

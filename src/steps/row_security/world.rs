@@ -123,6 +123,7 @@ impl Worlds {
             worlds.link(session, shape, oid, world, dropped).await?;
         }
         worlds.close(session, shape, model).await?;
+        worlds.open(session, shape, model).await?;
         for table in quieted {
             session.batch(&format!("ALTER TABLE {table} ENABLE TRIGGER USER")).await?;
         }
@@ -177,6 +178,38 @@ impl Worlds {
                         }
                         Err(error) if error.disconnected && !error.is("57014") => return Err(error),
                         Err(_) => session.batch("ROLLBACK TO close; RELEASE close").await?,
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts rows where a policy lets them through whoever asks, so that the probe sees what it lets through.
+    async fn open(&mut self, session: &Session, shape: &Shape, model: &Model) -> Result<(), PgError> {
+        for (oid, gap) in openings::gaps(shape, model) {
+            let Some(table) = shape.table(oid) else { continue };
+            for world in [World::A, World::B] {
+                let Some(at) = self.locate(table, world) else { continue };
+                let count = |gap: &str| format!("SELECT pg_catalog.count(*) FROM {} WHERE {at} AND ({gap})", table.sql);
+                for way in std::iter::once(Vec::new()).chain(openings::ways_through(shape, model, table, &gap)) {
+                    let sets: Vec<String> = way
+                        .iter()
+                        .filter_map(|(n, value)| Some(format!("{} = {}", table.column(*n)?.sql, literal(value.as_deref()))))
+                        .collect();
+                    let update = match sets.is_empty() {
+                        true => String::new(),
+                        false => format!("UPDATE {} SET {} WHERE {at}; ", table.sql, sets.join(", ")),
+                    };
+                    let through = match session.simple(&format!("SAVEPOINT open; {update}{}", count(&gap))).await {
+                        Ok(answer) => numbers(&answer).last() == Some(&1),
+                        Err(error) if error.disconnected && !error.is("57014") => return Err(error),
+                        Err(_) => false,
+                    };
+                    session.batch(if through { "RELEASE open" } else { "ROLLBACK TO open; RELEASE open" }).await?;
+                    if through {
+                        self.rows.entry((table.oid, world)).and_modify(|row| row.extend(way));
+                        break;
                     }
                 }
             }
@@ -344,6 +377,9 @@ pub fn compose(shape: &Shape, model: &Model, table: &Table, world: World, fresh:
 
 /// A reference that policies compare with a literal (`bucket_id = 'avatars'`) is that of both worlds.
 fn fixed_reference(shape: &Shape, model: &Model, table: &Table, column: &super::shape::Column) -> Option<String> {
+    if let Some((_, keys)) = shape.lookup(table.oid, column.number).filter(|_| table.key() != [column.number]) {
+        return keys.first().cloned();
+    }
     if column.category != "S" || model.columns.contains(&column.name) || table.key() == [column.number] {
         return None;
     }

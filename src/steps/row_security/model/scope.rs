@@ -7,6 +7,13 @@ use super::{KeyClass, Meaning, Model, Scope, Scoped};
 use crate::config::Tenancy;
 use crate::steps::row_security::shape::{self, Column, Shape, Table};
 
+/// Whether a policy of another table or a function speaks of the table's column.
+fn is_spoken_of(shape: &Shape, table: &Table, column: &Column) -> bool {
+    let own = shape.policy_text(table.oid);
+    names_column(&own, &column.sql)
+        || shape.texts().any(|text| names_column(text, &column.sql) && names_column(text, &table.name) && !own.contains(text))
+}
+
 impl Model {
     /// The tables to examine: those stated, else every table with row security, with a tenant column, or with a path of keys that
     /// every row has (NOT NULL) to the tenants.
@@ -59,20 +66,93 @@ impl Model {
         if self.of_people() && !self.groups.is_empty() {
             let own = |class: &KeyClass| matches!(class, KeyClass::Column(oid, number) if *oid == table.oid && table.key() == [*number]);
             if self.groups.iter().any(own) {
-                return Scope::Anchor;
+                return self.owned(shape, table).unwrap_or(Scope::Anchor);
             }
-            let text = shape.policy_text(table.oid);
-            let asked = |scope: &&Scope| match scope {
-                Scope::Path { columns, .. } => {
-                    columns.iter().all(|n| table.column(*n).is_some_and(|column| names_column(&text, &column.sql)))
-                }
-                _ => true,
-            };
+            let asked = |scope: &&Scope| !matches!(scope, Scope::Path { .. }) || self.is_asked(shape, table, scope);
             if let Some(way) = ways.iter().find(asked) {
                 return way.clone();
             }
         }
+        // A tenant that a row may name and nothing ever asks for (a person's favourite) says nothing about whose it is.
+        if let Some(Scope::Path { columns, .. }) = ways.first()
+            && let Some(other) = ways.iter().skip(1).find(|way| self.is_asked(shape, table, way))
+            && columns.iter().all(|n| table.column(*n).is_some_and(|column| !column.not_null && !is_spoken_of(shape, table, column)))
+        {
+            return other.clone();
+        }
         ways.into_iter().next().unwrap_or(Scope::None)
+    }
+
+    /// Whether the table's own policies name the columns of a way, or its key where its rows are what the way leads to.
+    fn is_asked(&self, shape: &Shape, table: &Table, scope: &Scope) -> bool {
+        let text = shape.policy_text(table.oid);
+        let named = |numbers: &[i16]| {
+            !numbers.is_empty() && numbers.iter().all(|n| table.column(*n).is_some_and(|column| names_column(&text, &column.sql)))
+        };
+        match scope {
+            Scope::Path { columns, .. } => named(columns),
+            Scope::Anchor => named(table.key()),
+            Scope::None => false,
+        }
+    }
+
+    /// Whether a table's rows are persons', or each is one person's own, and no tenant's.
+    pub(in crate::steps::row_security) fn is_of_person(&self, shape: &Shape, table: &Table, scope: &Scope) -> bool {
+        let principals = self.principals(shape);
+        let is_person = |n: &i16| principals.contains(&self.class(table.oid, *n));
+        match scope {
+            Scope::Anchor => table.key().iter().all(is_person),
+            Scope::Path { columns, through } => through.is_empty() && columns.iter().all(is_person),
+            Scope::None => false,
+        }
+    }
+
+    /// By whom a row of something that people share is owned: the person whom every policy that lets it be written asks for.
+    fn owned(&self, shape: &Shape, table: &Table) -> Option<Scope> {
+        let writes = || shape.policies_of(table.oid).filter(|policy| policy.permissive && policy.command != "r");
+        let asked = |column: &&Column| {
+            writes().all(|policy| [&policy.using, &policy.check].into_iter().flatten().any(|text| names_column(text, &column.sql)))
+        };
+        let principals = self.principals(shape);
+        let persons = table.columns.iter().filter(|column| {
+            !table.key().contains(&column.number) && principals.contains(&self.class(table.oid, column.number)) && !column.generated
+        });
+        writes().next()?;
+        persons.into_iter().find(asked).map(|column| Scope::Path { columns: vec![column.number], through: Vec::new() })
+    }
+
+    /// Keys to something that people share (a conversation, a board), where the table's SELECT policies read them: columns and parent.
+    pub(in crate::steps::row_security) fn shared_parents(&self, shape: &Shape, table: &Table, own: &[i16]) -> Vec<(Vec<i16>, i64)> {
+        let principals = self.principals(shape);
+        let is_person = |oid: i64, number: i16| principals.contains(&self.class(oid, number));
+        // A record of its own that a person has once (a shop, a customer with an account) stands for him.
+        let stands_for_one = |parent: &Table| {
+            let alone = |columns: &Vec<i16>| matches!(columns.as_slice(), [number] if is_person(parent.oid, *number));
+            parent.uniques.iter().filter_map(|unique| unique.columns.as_ref()).any(alone)
+        };
+        let asked = |column: &Column| {
+            let mut policies = shape.policies_of(table.oid).filter(|p| p.permissive && ["r", "*"].contains(&p.command.as_str()));
+            policies.any(|policy| policy.using.as_deref().is_some_and(|text| names_column(text, &column.sql)))
+        };
+        let keys = shape.keys_of(table.oid).filter(|key| {
+            !key.columns.iter().any(|n| own.contains(n) || is_person(table.oid, *n) || !table.column(*n).is_some_and(asked))
+                && shape.table(key.parent).is_some_and(|parent| parent.oid != table.oid && parent.rls && !stands_for_one(parent))
+        });
+        keys.map(|key| (key.columns.clone(), key.parent)).collect()
+    }
+
+    /// Columns that say which person a row is of, where the policies that let it be changed or removed ask for him.
+    pub fn owners(&self, shape: &Shape, table: &Table) -> Vec<i16> {
+        let principals = self.principals(shape);
+        let asked = |column: &Column| {
+            shape
+                .policies_of(table.oid)
+                .filter(|policy| policy.permissive && ["w", "d", "*"].contains(&policy.command.as_str()))
+                .any(|policy| policy.using.as_deref().is_some_and(|text| names_column(text, &column.sql)))
+        };
+        let persons =
+            table.columns.iter().filter(|c| !table.key().contains(&c.number) && principals.contains(&self.class(table.oid, c.number)));
+        persons.filter(|column| asked(column)).map(|column| column.number).collect()
     }
 
     pub(super) fn scope_to(&self, shape: &Shape, table: &Table, anchor: &KeyClass) -> Option<Scope> {
