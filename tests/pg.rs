@@ -21,6 +21,8 @@ mod grown;
 mod lost;
 #[path = "pg/mutations.rs"]
 mod mutations;
+#[path = "pg/rows.rs"]
+mod rows;
 #[path = "pg/scratch.rs"]
 mod scratch;
 #[path = "steps_fk_integrity/world.rs"]

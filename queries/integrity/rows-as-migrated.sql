@@ -8,5 +8,6 @@
 -- fix: compare the table with the pre-migration backup; where the change is meant, say so in [integrity.may-change]
 
 -- A scratch copy of the pre-migration backup gets the migrations that the execution applied. Each table that was there before is held against the
--- target on the columns it had before: exact count and order-independent digest. Values that a migration makes up by clock or chance in a
+-- target on the columns it had before: exact count and order-independent digest. Of a table that differs, rows lost, gained and changed are counted
+-- by two numbers a row, its key's and its own, under a random seed. Values that a migration makes up by clock or chance in a
 -- column of before differ as well, and want [integrity.may-change].

@@ -16,7 +16,7 @@ use super::{Access, PgError, Session, Target};
 use crate::domain::product::TableState;
 
 /// Settings that decide how values are written as text, pinned: a copy has no settings of the database.
-const STABLE_TEXT: &str = "SET datestyle = 'ISO, MDY'; SET intervalstyle = 'postgres'; SET timezone = 'UTC'; SET extra_float_digits = 1; \
+pub(super) const STABLE_TEXT: &str = "SET datestyle = 'ISO, MDY'; SET intervalstyle = 'postgres'; SET timezone = 'UTC'; SET extra_float_digits = 1; \
                            SET bytea_output = 'hex'; SET xmlbinary = 'base64'; SET xmloption = 'content'; SET lc_monetary = 'C'; SET row_security = off";
 
 /// Tables that hold rows of their own, with their columns in order of name, by name; and their size, to begin with the largest.

@@ -13,6 +13,7 @@ pub mod frame;
 mod normal;
 pub mod programs;
 mod roles;
+pub mod rows;
 pub mod scratch;
 pub mod session;
 pub mod target;

@@ -33,7 +33,10 @@ async fn a_connection_lost_while_restoring_establishes_nothing_and_a_lost_keeper
     let (lost, ()) = tokio::join!(given(&target, &world), until(&admin, &ended));
     assert_eq!(lost.outcome("backup-made"), "pass");
     let outcome = lost.outcome("backup-restores");
-    assert!(outcome.starts_with("unknown: ") && outcome.contains("the connection was lost") && outcome.contains("run this task again"), "{outcome}");
+    assert!(
+        outcome.starts_with("unknown: ") && outcome.contains("the connection was lost") && outcome.contains("run this task again"),
+        "{outcome}"
+    );
     assert!(lost.outcome("backup-matches-source").starts_with("unknown: "), "{}", lost.outcome("backup-matches-source"));
 
     // The session that holds the lease, found by the number in the name.

@@ -4,7 +4,7 @@
 use futures_util::future::join_all;
 use migration_ledger::domain::plan::StepKind;
 use migration_ledger::domain::product::{EnvironmentProduct, ExecuteProduct};
-use migration_ledger::domain::{Product, TaskId};
+use migration_ledger::domain::{Finding, Product, TaskId};
 use migration_ledger::pg::dump::Tools;
 use migration_ledger::pg::{Access, ScratchPool};
 use migration_ledger::steps::foreign_keys::{cascade, inventory};
@@ -72,22 +72,22 @@ const KEYS: &[Fault] = &[
 const DATA: &[Fault] = &[
     Fault("none", "SELECT 1", &[]),
     Fault("row without tenant", "ALTER TABLE alerts ALTER tenant_id DROP NOT NULL; UPDATE alerts SET tenant_id = NULL WHERE id = (SELECT id FROM alerts LIMIT 1)",
-        &["linkage: an alert's clause belongs to the alert's tenant", "no-null-tenant: public.alerts.tenant_id", "rows-as-migrated: public.alerts"]),
+        &["linkage: an alert's clause belongs to the alert's tenant", "no-null-tenant: public.alerts.tenant_id", "rows-as-migrated: public.alerts: 1 changed (in tenant_id)"]),
     Fault("broken link",
         "UPDATE alerts a SET clause_id = (SELECT c.id FROM clauses c JOIN documents d ON d.id = c.document_id JOIN projects p ON p.id = d.project_id
            WHERE p.tenant_id = a.tenant_id AND c.document_id <> (SELECT document_id FROM clauses WHERE id = a.clause_id) LIMIT 1)
          WHERE a.id = (SELECT id FROM alerts LIMIT 1)",
-        &["linkage: an alert's analysis read the document of the alert's clause", "rows-as-migrated: public.alerts"]),
+        &["linkage: an alert's analysis read the document of the alert's clause", "rows-as-migrated: public.alerts: 1 changed (in clause_id)"]),
     Fault("rows lost", "DELETE FROM extractions WHERE id IN (SELECT id FROM extractions LIMIT 2)",
-        &["row-counts: public.extractions", "rows-as-migrated: public.extractions"]),
-    Fault("rows gained", "INSERT INTO tenants (name) VALUES ('New')", &["row-counts: public.tenants", "rows-as-migrated: public.tenants"]),
+        &["row-counts: public.extractions", "rows-as-migrated: public.extractions: 2 lost"]),
+    Fault("rows gained", "INSERT INTO tenants (name) VALUES ('New')", &["row-counts: public.tenants", "rows-as-migrated: public.tenants: 1 gained"]),
     Fault("rows replaced", "WITH d AS (DELETE FROM stakeholders WHERE id = (SELECT id FROM stakeholders LIMIT 1) RETURNING *)
            INSERT INTO stakeholders SELECT id, project_id, name, email, 5 - influence + 1 FROM d",
-        &["rows-as-migrated: public.stakeholders"]),
-    Fault("value overwritten", "UPDATE projects SET budget = budget + 1 WHERE id = (SELECT id FROM projects LIMIT 1)", &["rows-as-migrated: public.projects"]),
-    Fault("table gone", "DROP TABLE stakeholder_wbs_raci", &["row-counts: public.stakeholder_wbs_raci", "rows-as-migrated: public.stakeholder_wbs_raci"]),
+        &["rows-as-migrated: public.stakeholders: 1 changed (in influence)"]),
+    Fault("value overwritten", "UPDATE projects SET budget = budget + 1 WHERE id = (SELECT id FROM projects LIMIT 1)", &["rows-as-migrated: public.projects: 1 changed (in budget)"]),
+    Fault("table gone", "DROP TABLE stakeholder_wbs_raci", &["row-counts: public.stakeholder_wbs_raci", "rows-as-migrated: public.stakeholder_wbs_raci: the table is gone"]),
     Fault("time to come", "UPDATE users SET created_at = now() + interval '1 day' WHERE id = (SELECT id FROM users LIMIT 1)",
-        &["no-future-timestamps: public.users.created_at", "rows-as-migrated: public.users"]),
+        &["no-future-timestamps: public.users.created_at", "rows-as-migrated: public.users: 1 changed (in created_at)"]),
     Fault("sequence behind", "SELECT setval('ai_usage_logs_entry_no_seq', 1)",
         &["sequences-ahead: public.ai_usage_logs_entry_no_seq for public.ai_usage_logs.entry_no"]),
     Fault("invalid index", "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'alerts_inbox_idx'::regclass", &["invalid-indexes: public.alerts_inbox_idx"]),
@@ -96,9 +96,9 @@ const DATA: &[Fault] = &[
     Fault("trigger for replicas", "ALTER TABLE users ENABLE REPLICA TRIGGER users_audit", &["disabled-triggers: public.users.users_audit"]),
     Fault("table without key", "CREATE TABLE loose (n int)", &["tables-have-a-key: public.loose"]),
     Fault("duplicate", "INSERT INTO stakeholders (project_id, name, email) SELECT project_id, name, email FROM stakeholders WHERE email IS NOT NULL LIMIT 1",
-        &["duplicates: public.stakeholders(project_id, email)", "row-counts: public.stakeholders", "rows-as-migrated: public.stakeholders"]),
+        &["duplicates: public.stakeholders(project_id, email)", "row-counts: public.stakeholders", "rows-as-migrated: public.stakeholders: 1 gained"]),
     Fault("value of no meaning", "UPDATE extractions SET field = 'nonsense' WHERE id = (SELECT id FROM extractions LIMIT 1)",
-        &["rows-as-migrated: public.extractions", "value-domains: public.extractions.field"]),
+        &["rows-as-migrated: public.extractions: 1 changed (in field)", "value-domains: public.extractions.field"]),
 ];
 
 async fn play(step: StepKind, faults: &[Fault], declare: impl FnOnce(&mut World, &[String])) {
@@ -137,6 +137,15 @@ async fn play(step: StepKind, faults: &[Fault], declare: impl FnOnce(&mut World,
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// `check: subject`, and how many rows of what kind where they were counted one by one.
+fn told(finding: Finding) -> String {
+    let by = match finding.check.as_str() {
+        "rows-as-migrated" => format!(": {}", finding.observed.split_once("rows: ").map_or(finding.observed.as_str(), |(_, by)| by)),
+        _ => String::new(),
+    };
+    format!("{}: {}{by}", finding.check, finding.subject)
+}
+
 /// Plants the fault and runs the step; `Some`: what was found is not what there must be.
 async fn found(world: &World, scratch: &ScratchPool, Fault(name, plant, expected): &Fault) -> Option<String> {
     let db: TestDb = migrated_contracts().await;
@@ -147,8 +156,7 @@ async fn found(world: &World, scratch: &ScratchPool, Fault(name, plant, expected
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     let given = world.run_with(&db.target("postgres").await, scratch).await;
     given.result.as_ref().unwrap_or_else(|error| panic!("{name}: {error}"));
-    let mut found: Vec<String> =
-        given.report.evidence.iter().flat_map(|e| e.findings()).map(|f| format!("{}: {}", f.check, f.subject)).collect();
+    let mut found: Vec<String> = given.report.evidence.iter().flat_map(|e| e.findings()).map(told).collect();
     found.sort();
     let open: Vec<String> = match expected.is_empty() {
         true => given.complaints(),

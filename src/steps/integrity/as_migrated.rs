@@ -1,16 +1,21 @@
 //! Rows lost, gained or changed outside what the migrations do.
 //!
 //! A copy of the pre-migration backup gets the same migrations. Every table of before is then held against the target, on the columns it had
-//! before: the exact number of its rows and their digest. What differs was done by something else than the migrations.
+//! before: the exact number of its rows and their digest. What differs was done by something else than the migrations; by how many rows lost, gained and
+//! changed is counted row by row.
 
+use std::cmp::Ordering;
 use std::path::Path;
+
+use serde_json::{Value, json};
 
 use crate::domain::SubjectRow;
 use crate::domain::product::{ExecuteProduct, TableState};
 use crate::migrate::rehearse::prove;
 use crate::migrate::{ApplyOptions, MigrationSet, history};
-use crate::pg::data::{self, Columns};
+use crate::pg::data;
 use crate::pg::dump::workers;
+use crate::pg::rows::{Difference, difference};
 use crate::pg::{Access, PgError, Target};
 use crate::steps::Context;
 
@@ -52,27 +57,68 @@ async fn in_copy(cx: &Context<'_>, copy: &Target, executed: &ExecuteProduct) -> 
     let (mut expected, found) = (states(copy, "copy").await?, states(cx.target, "target").await?);
     // What the tool writes down of its own doing is no tenant's.
     expected.retain(|state| !set.as_ref().is_ok_and(|set| set.keeps(&state.table)));
-    Ok(rows(&columns, &expected, &found, |table| cx.config.integrity.may_change.get(table).cloned()))
+    let mut rows = Vec::with_capacity(expected.len());
+    for wanted in expected.iter().filter(|state| columns.contains_key(&state.table) && !super::rows::is_history(&state.table)) {
+        let state = found.iter().find(|state| state.table == wanted.table);
+        let row = match state {
+            Some(state) if state != wanted => {
+                cx.progress.say(&format!("rows of {}, one by one", wanted.table));
+                differs(wanted, state, difference(copy, cx.target, &wanted.table, &columns).await)
+            }
+            state => same_or_gone(wanted, state),
+        };
+        let declared = cx.config.integrity.may_change.get(&wanted.table).filter(|_| row.ok == Some(false));
+        rows.push(match declared {
+            Some(reason) => SubjectRow { ok: Some(true), expected: format!("may change: {reason}"), ..row },
+            None => row,
+        });
+    }
+    Ok(rows)
 }
 
-/// One row per table of before that the migrations keep.
-fn rows(columns: &Columns, expected: &[TableState], found: &[TableState], may_change: impl Fn(&str) -> Option<String>) -> Vec<SubjectRow> {
-    let of_before = expected.iter().filter(|state| columns.contains_key(&state.table));
-    of_before
-        .filter(|state| !super::rows::is_history(&state.table))
-        .map(|wanted| {
-            let wants = format!("{} rows, as the migrations leave them", wanted.rows);
-            let observed = match found.iter().find(|state| state.table == wanted.table) {
-                None => "the table is gone".to_owned(),
-                Some(state) if state == wanted => return SubjectRow::new(&wanted.table, true, wants, "the same rows"),
-                Some(state) if state.rows < wanted.rows => format!("{} rows: {} lost", state.rows, wanted.rows - state.rows),
-                Some(state) if state.rows > wanted.rows => format!("{} rows: {} gained", state.rows, state.rows - wanted.rows),
-                Some(state) => format!("{} rows, some of them changed", state.rows),
+fn wants(wanted: &TableState) -> String {
+    format!("{} rows, as the migrations leave them", wanted.rows)
+}
+
+fn same_or_gone(wanted: &TableState, found: Option<&TableState>) -> SubjectRow {
+    match found {
+        Some(_) => SubjectRow::new(&wanted.table, true, wants(wanted), "the same rows")
+            .with_detail(json!({ "lost": 0, "gained": 0, "changed": 0 })),
+        None => SubjectRow::new(&wanted.table, false, wants(wanted), "the table is gone").with_detail(json!({ "lost": wanted.rows })),
+    }
+}
+
+/// That the table differs is established; by which rows, as far as that could be told.
+fn differs(wanted: &TableState, found: &TableState, difference: Result<Difference, PgError>) -> SubjectRow {
+    let (observed, detail) = match difference {
+        Ok(difference) => (format!("{} rows: {}", found.rows, told(&difference)), json!(difference)),
+        Err(error) => {
+            let by = match found.rows.cmp(&wanted.rows) {
+                Ordering::Less => format!("{} fewer", wanted.rows - found.rows),
+                Ordering::Greater => format!("{} more", found.rows - wanted.rows),
+                Ordering::Equal => "as many, of other contents".to_owned(),
             };
-            match may_change(&wanted.table) {
-                Some(reason) => SubjectRow::new(&wanted.table, true, format!("may change: {reason}"), observed),
-                None => SubjectRow::new(&wanted.table, false, wants, observed),
-            }
-        })
-        .collect()
+            (format!("{} rows: {by}; by which rows was not told: {error}", found.rows), Value::Null)
+        }
+    };
+    SubjectRow::new(&wanted.table, false, wants(wanted), observed).with_detail(detail)
+}
+
+/// `2 lost, 1 changed (in budget)`.
+fn told(difference: &Difference) -> String {
+    let parts: Vec<String> = [(difference.lost, "lost"), (difference.gained, "gained"), (difference.changed, "changed")]
+        .into_iter()
+        .filter(|(many, _)| *many > 0)
+        .map(|(many, word)| format!("{many} {word}"))
+        .collect();
+    let mut out = match parts.is_empty() {
+        true => "they differed, and a moment later did not".to_owned(),
+        false => parts.join(", "),
+    };
+    match (difference.keyed, difference.columns.as_slice()) {
+        (_, [_, ..]) => out.push_str(&format!(" (in {})", difference.columns.join(", "))),
+        (false, _) => out.push_str(" (without a key a changed row counts as lost and gained)"),
+        _ => {}
+    }
+    out
 }
