@@ -83,6 +83,8 @@ fn candidates(shape: &Shape, worlds: &Worlds, bases: &[i64], name: &str, kind: &
     let bare = name.to_lowercase();
     let bare = ["p_", "_", "in_", "v_", "arg_", "the_", "target_"].iter().find_map(|start| bare.strip_prefix(start)).unwrap_or(&bare);
     let mut found: Vec<(usize, (String, String, String))> = Vec::new();
+    // What both worlds' rows have alike (a position, a status) identifies nobody, but without it the call may reach no row.
+    let mut alike = None;
     for table in bases.iter().filter_map(|oid| shape.table(*oid)) {
         let (Some(a), Some(b)) = (worlds.row(table.oid, World::A), worlds.row(table.oid, World::B)) else { continue };
         let singular = table.name.to_lowercase();
@@ -94,8 +96,14 @@ fn candidates(shape: &Shape, worlds: &Worlds, bases: &[i64], name: &str, kind: &
                 continue;
             }
             let column_name = column.name.to_lowercase();
+            if of_a == of_b {
+                if column_name == bare {
+                    let value = format!("{}::{kind}", literal(Some(of_a)));
+                    alike = Some((value.clone(), value, format!("<the {}.{} of both>", table.sql, column.sql)));
+                }
+                continue;
+            }
             let rank = match () {
-                () if of_a == of_b => continue,
                 () if !bare.is_empty() && column_name == bare => 0,
                 () if key && !bare.is_empty() && bare.contains(singular) => 1,
                 () if !bare.is_empty() && (column_name.contains(bare) || bare.contains(&column_name)) => 2,
@@ -107,7 +115,10 @@ fn candidates(shape: &Shape, worlds: &Worlds, bases: &[i64], name: &str, kind: &
         }
     }
     found.sort();
-    let best = found.first().map_or(0, |(rank, _)| *rank);
+    let best = found.first().map_or(usize::MAX, |(rank, _)| *rank);
+    if let Some(alike) = alike.filter(|_| best > 0) {
+        return vec![alike];
+    }
     let mut found: Vec<_> = found.into_iter().filter(|(rank, _)| *rank <= best.max(3)).map(|(_, found)| found).collect();
     found.dedup_by(|one, other| one.0 == other.0);
     found.truncate(3);

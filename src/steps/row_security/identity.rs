@@ -350,7 +350,10 @@ mod tests {
                     check: None,
                 })
                 .collect(),
-            functions: functions.iter().map(|(name, body)| Function { name: (*name).into(), body: (*body).into() }).collect(),
+            functions: functions
+                .iter()
+                .map(|(name, body)| Function { name: (*name).into(), arguments: Vec::new(), body: (*body).into() })
+                .collect(),
             ..Shape::default()
         }
     }

@@ -10,7 +10,7 @@ use regex::Regex;
 use super::identity::{Found, Source};
 use super::model::{KeyClass, Meaning, Model, names_column};
 use super::openings;
-use super::shape::{Shape, Table};
+use super::shape::{Column, Shape, Table};
 use super::value::{self, World, literal};
 use super::world::Worlds;
 
@@ -51,8 +51,18 @@ pub enum Place {
         name: String,
         column: i16,
         sql: String,
+        /// The column refers to a table of labels.
+        list: Option<List>,
     },
     Claim(Source),
+}
+
+/// A table of labels (`roles`): its name, the column referred to and the one with the label, quoted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    pub table: String,
+    pub key: String,
+    pub label: String,
 }
 
 impl Label {
@@ -67,10 +77,19 @@ impl Label {
 
     /// Makes A's member so, as a role that bypasses row security; empty for a claim.
     pub fn sql(&self, shape: &Shape, worlds: &Worlds) -> Option<String> {
-        let Place::Row { table, sql, .. } = &self.place else { return Some(String::new()) };
+        let Place::Row { table, sql, list, .. } = &self.place else { return Some(String::new()) };
         let table = shape.table(*table)?;
         let at = worlds.locate(table, World::A)?;
-        let update = format!("UPDATE {} SET {sql} = {} WHERE {at}", table.sql, literal(Some(&self.label)));
+        let label = literal(Some(&self.label));
+        let update = match list {
+            None => format!("UPDATE {} SET {sql} = {label} WHERE {at}", table.sql),
+            // The label that is there, else the member's own is renamed.
+            Some(List { table: list, key, label: text }) => format!(
+                "UPDATE {0} SET {sql} = COALESCE((SELECT {key} FROM {list} WHERE {text} = {label} LIMIT 1), {sql}) WHERE {at}; \
+                 UPDATE {list} SET {text} = {label} WHERE {key} = (SELECT {sql} FROM {0} WHERE {at}) AND {text} <> {label}",
+                table.sql
+            ),
+        };
         Some(match worlds.replica {
             true => format!("SET LOCAL session_replication_role = replica; {update}; SET LOCAL session_replication_role = origin"),
             false => update,
@@ -107,10 +126,20 @@ pub fn find(shape: &Shape, model: &Model, found: &Found) -> (Vec<Label>, Vec<Str
             continue;
         }
         let within = model.has_tenant(shape, table);
-        for column in table.columns.iter().filter(|column| ROLE_LIKE.is_match(&column.name) && !column.generated) {
-            if let Some((parent, keys)) = shape.lookup(table.oid, column.number).filter(|_| within) {
+        for column in table.columns.iter().filter(|column| !column.generated) {
+            let named = list_of(shape, model, table, column);
+            if named.is_none() && !is_role_like(&column.name) {
+                continue;
+            }
+            if let Some((parent, keys)) = shape.lookup(table.oid, column.number).filter(|_| within && named.is_none()) {
                 for (number, key) in keys.iter().enumerate().skip(1).take(MOST) {
-                    let place = Place::Row { table: table.oid, name: table.sql.clone(), column: column.number, sql: column.sql.clone() };
+                    let place = Place::Row {
+                        table: table.oid,
+                        name: table.sql.clone(),
+                        column: column.number,
+                        sql: column.sql.clone(),
+                        list: None,
+                    };
                     let listed = Some(format!("row {} of {}", number + 1, parent.sql));
                     let label = Label { label: key.clone(), place, listed };
                     match ABOVE.is_match(key) {
@@ -120,14 +149,18 @@ pub fn find(shape: &Shape, model: &Model, found: &Found) -> (Vec<Label>, Vec<Str
                 }
                 continue;
             }
-            let all = value::labels(shape, table, column);
+            let (all, list) = match named {
+                Some((list, labels)) => (labels, Some(list)),
+                None => (value::labels(shape, table, column), None),
+            };
             let usual = match &column.default_text {
                 Some(text) => Some(text.split('\'').nth(1).unwrap_or(text).to_owned()),
                 None => value::plain(shape, table, column),
             };
             let mut taken = 0;
             for label in all.into_iter().filter(|label| Some(label) != usual.as_ref() && speaks_of(shape, &column.name, label)) {
-                let place = Place::Row { table: table.oid, name: table.sql.clone(), column: column.number, sql: column.sql.clone() };
+                let list = list.clone();
+                let place = Place::Row { table: table.oid, name: table.sql.clone(), column: column.number, sql: column.sql.clone(), list };
                 let label = Label { label, place, listed: None };
                 if !within && value::is_privileged(&label.label) || ABOVE.is_match(&label.label) {
                     above.push(label.shown());
@@ -154,6 +187,31 @@ pub fn find(shape: &Shape, model: &Model, found: &Found) -> (Vec<Label>, Vec<Str
         }
     }
     (labels, above)
+}
+
+/// The table of labels that a column refers to, and those of its labels that are asked for.
+fn list_of(shape: &Shape, model: &Model, table: &Table, column: &Column) -> Option<(List, Vec<String>)> {
+    let key = shape.keys_of(table.oid).find(|key| key.columns == [column.number])?;
+    let (parent, referred) = (shape.table(key.parent)?, *key.parent_columns.first()?);
+    if parent.oid == table.oid || model.is_identity(shape, &model.class(parent.oid, referred)) {
+        return None;
+    }
+    let alone = |c: &Column| parent.uniques.iter().any(|unique| unique.columns.as_deref() == Some(&[c.number]));
+    let mut names: Vec<(&Column, Vec<String>)> = parent
+        .columns
+        .iter()
+        .filter(|c| ["S", "E"].contains(&c.category.as_str()) && !c.generated)
+        .map(|c| (c, value::asked(shape, c)))
+        .collect();
+    // What the referring column itself is compared with is the key's own text.
+    if let Some((_, asked)) = names.iter_mut().find(|(c, _)| c.number == referred) {
+        asked.extend(value::asked(shape, column).into_iter().filter(|label| !asked.contains(label)).collect::<Vec<_>>());
+    }
+    names.retain(|(_, asked)| !asked.is_empty());
+    names.sort_by_key(|(c, asked)| (!alone(c), std::cmp::Reverse(asked.len())));
+    let (label, mut labels) = names.into_iter().next()?;
+    labels.sort_by_key(|label| value::is_privileged(label));
+    Some((List { table: parent.sql.clone(), key: parent.column(referred)?.sql.clone(), label: label.sql.clone() }, labels))
 }
 
 /// Whether every policy that asks for a word asks about its row as well: a role within a tenant rather than above all.

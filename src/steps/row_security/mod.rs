@@ -6,6 +6,7 @@
 //! 4. Two worlds are committed in that copy, and the isolation matrix is tried for real.
 //! 5. Papers: coverage report, isolation proof, test results.
 
+mod arguments;
 mod broken;
 mod calls;
 mod changes;

@@ -252,7 +252,21 @@ impl Model {
                 KeyClass::Column(oid, number) => *oid != table.oid && shape.table(*oid).is_some_and(|parent| parent.key() == [*number]),
                 KeyClass::Named(_) => false,
             };
-            for class in classes.iter().filter(of_another).filter(|class| !principals.contains(class) && Some(*class) != tenant.as_ref()) {
+            // Grades that stand in a table of their own are labels, no groups: they belong to no tenant where the membership does.
+            let belongs = tenant.as_ref().filter(|tenant| !self.of_people() && classes.contains(tenant));
+            let of_labels = |class: &&KeyClass| {
+                let parent = match class {
+                    KeyClass::Column(oid, _) => shape.table(*oid),
+                    KeyClass::Named(_) => None,
+                };
+                belongs.zip(parent).is_some_and(|(tenant, parent)| self.scope_to(shape, parent, tenant).is_none())
+            };
+            for class in classes
+                .iter()
+                .filter(of_another)
+                .filter(|class| !of_labels(class))
+                .filter(|class| !principals.contains(class) && Some(*class) != tenant.as_ref())
+            {
                 groups.entry(class.clone()).or_default();
             }
         }

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde::Deserialize;
 
+use super::arguments;
 use crate::pg::{PgError, Session};
 
 /// All that discovery and the probe know of a database's structure.
@@ -30,6 +31,9 @@ pub struct Shape {
     /// Column name → literals that policies and functions compare a column of this name with.
     #[serde(skip)]
     pub(super) asked: HashMap<String, Vec<String>>,
+    /// Column name → literals that are handed to functions which compare a column of this name with them.
+    #[serde(skip)]
+    pub(super) handed: HashMap<String, Vec<String>>,
     /// Every literal in policies and functions, `{a,b}` taken apart.
     #[serde(skip)]
     pub(super) literals: BTreeSet<String>,
@@ -154,6 +158,9 @@ pub struct Policy {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Function {
     pub name: String,
+    /// Names of what it is given, in order; empty where it names none.
+    #[serde(default)]
+    pub arguments: Vec<String>,
     pub body: String,
 }
 
@@ -248,12 +255,19 @@ impl Shape {
             }
         }
         (self.asked, self.literals) = (asked, literals);
+        self.handed = arguments::handed(&self);
         self
     }
 
     /// Literals that policies and functions compare a column of this name with, as they are met.
     pub fn asked_for(&self, column: &str) -> &[String] {
         self.asked.get(column).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Literals for a column of this name that stand where a function is called rather than where the column is compared:
+    /// `has_role(tenant_id, 'admin')`.
+    pub fn handed_for(&self, column: &str) -> &[String] {
+        self.handed.get(column).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Whether policies or functions speak of this literal.

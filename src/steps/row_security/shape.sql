@@ -84,6 +84,9 @@ SELECT pg_catalog.jsonb_build_object(
         FROM pg_catalog.pg_policy p JOIN relation r ON r.oid = p.polrelid), '[]'),
     'functions', COALESCE((SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
         'name', pg_catalog.format('%I.%I', n.nspname, f.proname),
+        'arguments', COALESCE((SELECT pg_catalog.jsonb_agg(a.name ORDER BY a.at)
+            FROM ROWS FROM (pg_catalog.unnest(f.proargnames), pg_catalog.unnest(f.proargmodes)) WITH ORDINALITY a(name, mode, at)
+            WHERE a.name IS NOT NULL AND (a.mode IS NULL OR a.mode IN ('i', 'b', 'v'))), '[]'),
         'body', COALESCE(f.prosrc, '') || ' ' || COALESCE(pg_catalog.pg_get_function_sqlbody(f.oid), '')) ORDER BY n.nspname, f.proname, f.oid)
         FROM pg_catalog.pg_proc f
         JOIN pg_catalog.pg_namespace n ON n.oid = f.pronamespace

@@ -406,9 +406,16 @@ pub fn is_label(table: &Table, column: &Column) -> bool {
 pub fn labels(shape: &Shape, table: &Table, column: &Column) -> Vec<String> {
     let mut labels = allowed(table, column);
     if labels.is_empty() && column.category == "S" {
-        labels = shape.asked_for(&column.name).to_vec();
+        labels = asked(shape, column);
     }
     labels.sort_by_key(|label| PRIVILEGED.is_match(label));
+    labels
+}
+
+/// What policies and functions ask of a column, where they compare it or in what they hand to a function that does.
+pub fn asked(shape: &Shape, column: &Column) -> Vec<String> {
+    let mut labels = shape.asked_for(&column.name).to_vec();
+    labels.extend(shape.handed_for(&column.name).iter().filter(|label| !labels.contains(label)).cloned().collect::<Vec<_>>());
     labels
 }
 

@@ -68,6 +68,10 @@ pub(super) fn tenant_column(shape: &Shape, found: &Found) -> Option<String> {
             *votes.entry(column.name.as_str()).or_default() += 1;
         }
     }
+    // A workspace that only arranges a person's rows is asked about by nobody.
+    if !found.comparisons.is_empty() {
+        votes.retain(|name, _| shape.texts().any(|text| names_column(text, name)));
+    }
     for (name, count) in &mut votes {
         *count += 3 * found.comparisons.iter().filter(|c| c.column == *name).count();
         *count += 2 * shape.policies.iter().filter(|p| [&p.using, &p.check].into_iter().flatten().any(|t| t.contains(*name))).count();
