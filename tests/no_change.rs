@@ -19,6 +19,7 @@ use migration_ledger::redact::Redactor;
 use migration_ledger::run::engine::{Local, Rendered};
 use migration_ledger::run::{Engine, Event, Hooks, Listener, RunError, Selection};
 use migration_ledger::steps::Project;
+use migration_ledger::steps::rollback::Fresh;
 
 /// Drains the slot between tasks.
 struct Watching {
@@ -135,7 +136,7 @@ fn only_execution_and_rollback_commit_to_the_target() {
         assert!(size < engine.store.len().expect("a length"), "{kept}");
         assert_eq!(kept, engine.store.checkpoint_text(size).expect("a checkpoint"));
 
-        let rolled = engine.roll_back("003").await.expect("a rollback");
+        let rolled = engine.roll_back("003", Fresh::Restored).await.expect("a rollback");
         assert_eq!(rolled.outcome, Outcome::Pass);
         assert!(watching.drain().await >= 2, "two migrations were reverted");
         scratch.close().await.expect("scratch databases dropped");

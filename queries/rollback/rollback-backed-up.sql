@@ -1,9 +1,10 @@
 -- code: rollback-backed-up
--- title: A fresh backup is made before the target goes back
+-- title: A fresh backup is made and restored before the target goes back
 -- step: rollback
 -- severity: high
 -- kind: probe
 -- why: if the way back goes wrong, this is what is left
 -- fix: see the error: space, privileges, or the version of pg_dump
 --
--- Emergency path only: pg_dump of the target before the first down script; nothing is reverted without it.
+-- Emergency path only: pg_dump of the target before the first down script, restored into a scratch database and compared to the row; nothing is
+-- reverted without it. `ledger rollback --without-restoring` goes on with a backup that was made and not restored, which is undecided.

@@ -10,10 +10,11 @@ use crate::domain::Outcome;
 use crate::migrate::revert::way_back;
 use crate::migrate::{MigrationSet, history};
 use crate::pg::Access;
+use crate::steps::rollback::Fresh;
 
 /// Roll the target back to a version: the emergency path
 #[derive(Debug, clap::Args)]
-#[command(after_help = "A fresh backup is made first; without it nothing is begun. Then the down scripts run newest first, each in its\n\
+#[command(after_help = "A fresh backup is made, restored into a scratch database and compared first; without it nothing is begun. Then the down scripts run newest first, each in its\n\
                         transaction; afterwards the version is read from the database and verified. All of it is recorded, and every\n\
                         earlier result of the run is stale from then on.\n\n\
                         Examples:\n  ledger rollback --target-version 003 --dry-run\n  ledger rollback --target-version 003 --confirm contracts_staging")]
@@ -24,6 +25,9 @@ pub struct Args {
     /// The database's name, instead of typing it
     #[arg(long, value_name = "DATABASE")]
     confirm: Option<String>,
+    /// Go on with a fresh backup that nobody restored; recorded as undecided
+    #[arg(long, conflicts_with = "dry_run")]
+    without_restoring: bool,
     /// Only say which scripts would run
     #[arg(long, conflicts_with = "confirm")]
     dry_run: bool,
@@ -58,8 +62,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
             None => super::run::typed_confirmation(&ui, &format!("The rollback to version {}", args.target_version), &database).await?,
         }
         let actor = super::globals::actor(args.actor.as_deref());
+        let fresh = if args.without_restoring { Fresh::Made } else { Fresh::Restored };
         let hooks = Asking { ui, database, confirmed: true, seal: None };
-        let done = with_engine(&ui, &mut store, &connected, &actor, &hooks, async |mut engine| engine.roll_back(&args.target_version).await).await?;
+        let done = with_engine(&ui, &mut store, &connected, &actor, &hooks, async |mut engine| engine.roll_back(&args.target_version, fresh).await).await?;
         if ui.format == MessageFormat::Json {
             ui.json(&serde_json::json!({"schema": "ledger.rollback/1", "run": done.run, "outcome": done.outcome, "seq": done.seq}))?;
         } else {

@@ -18,6 +18,7 @@ use crate::pg::unfinished::remove_leftovers;
 use crate::pg::{ScratchPool, Target};
 use crate::record::{self, Run};
 use crate::redact::Redactor;
+use crate::steps::rollback::Fresh;
 use crate::steps::{self, Context, Progress, Project, StepError, StepReport, TaskLog};
 
 /// A future that borrows what it works on.
@@ -128,11 +129,11 @@ impl Engine<'_> {
 
     /// Rolls the target back to `version`, recorded as an attempt of task ROLLBACK in the latest run (a new one if there is none).
     /// A run that was signed off is no hindrance: in an emergency the way back counts, and the sign-off becomes stale, as it should.
-    pub async fn roll_back(&mut self, version: &str) -> Result<RolledBack, RunError> {
+    pub async fn roll_back(&mut self, version: &str, fresh: Fresh) -> Result<RolledBack, RunError> {
         let run = open::latest_or_new(self)?;
         let task = rollback_task();
         let place = Place { index: 1, total: 1 };
-        let ended = self.attempt(&run, &task, place, Work::RollBack(version), &mut Interrupts::listen()).await?;
+        let ended = self.attempt(&run, &task, place, Work::RollBack(version, fresh), &mut Interrupts::listen()).await?;
         match ended.interrupted {
             true => Err(RunError::Interrupted),
             false => Ok(RolledBack { run, outcome: ended.outcome, seq: ended.seq }),
@@ -196,7 +197,7 @@ impl Engine<'_> {
         let noted = noted_suites(&self.config.plan, &history, &task.id);
         let rule = match work {
             Work::Step => rules::blocked(&self.config.plan, task, &history.judgement(), &products),
-            Work::RollBack(_) => None,
+            Work::RollBack(..) => None,
         };
         let blocked = match rule {
             Some(why) => Some(why),
@@ -249,7 +250,7 @@ impl Engine<'_> {
                 let working = async {
                     match work {
                         Work::Step => steps::run(&cx, &mut report).await,
-                        Work::RollBack(version) => steps::rollback::target::roll_back(&cx, version, &mut report).await,
+                        Work::RollBack(version, fresh) => steps::rollback::roll_back(&cx, version, fresh, &mut report).await,
                     }
                 };
                 let ended = tokio::select! {
@@ -373,7 +374,7 @@ enum Work<'a> {
     /// The step that the task uses.
     Step,
     /// The emergency path to this version, on the target.
-    RollBack(&'a str),
+    RollBack(&'a str, Fresh),
 }
 
 /// How an attempt ended.

@@ -110,6 +110,17 @@ pub async fn back_up(cx: &Context<'_>, label: &str, checks: &BackupChecks, repor
     Ok(Some(backed))
 }
 
+/// Restores a backup and compares the copy with what it was made of; the time of the restore goes into its facts. `Err`: it was not restored.
+pub async fn proven(cx: &Context<'_>, backed: &mut Backed, label: &str) -> Result<Vec<SubjectRow>, PgError> {
+    let (copy, time) = cx.scratch.copy_of(&backed.file, label).await?;
+    backed.facts.restore_us = time;
+    let rows = compare(cx, &copy, backed).await;
+    cx.scratch.drop_db(copy).await?;
+    let rows = rows?;
+    backed.holds = rows.iter().all(|row| row.ok == Some(true));
+    Ok(rows)
+}
+
 async fn make(cx: &Context<'_>, label: &str) -> Result<Backed, PgError> {
     let config = &cx.config.backup;
     let tools = match cx.scratch.tools() {

@@ -22,7 +22,7 @@ use crate::migrate::history::NOTHING;
 use crate::migrate::revert::is_above;
 use crate::migrate::{Layout, Migration, MigrationSet, Script};
 
-pub use target::roll_back;
+pub use target::{Fresh, roll_back};
 
 /// Tries the way back.
 pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepError> {

@@ -7,6 +7,7 @@ use migration_ledger::domain::product::EnvironmentProduct;
 use migration_ledger::domain::{CheckOutcome, Evidence, Product, RunId, TaskId};
 use migration_ledger::pg::dump::Tools;
 use migration_ledger::pg::{ScratchPool, Session, Target};
+use migration_ledger::steps::rollback::Fresh;
 use migration_ledger::steps::{self, Context, Progress, Project, StepError, StepReport, TaskLog};
 
 use crate::support::TestDb;
@@ -68,6 +69,7 @@ pub struct Day {
     folder: tempfile::TempDir,
     scratch: ScratchPool,
     more: String,
+    pub fresh: Fresh,
 }
 
 pub struct Given {
@@ -102,7 +104,7 @@ impl Day {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("migrations")).unwrap();
         let run = RunId::new("staging_migration_20260108");
-        Self { db, target, products: Vec::new(), run, folder, scratch, more: more.to_owned() }
+        Self { db, target, products: Vec::new(), run, folder, scratch, more: more.to_owned(), fresh: Fresh::Restored }
     }
 
     /// The migrations folder.
@@ -196,7 +198,7 @@ impl Day {
             };
             match version {
                 None => steps::run(&cx, &mut report).await,
-                Some(version) => steps::rollback::roll_back(&cx, version, &mut report).await,
+                Some(version) => steps::rollback::roll_back(&cx, version, self.fresh, &mut report).await,
             }
         };
         if let Some(product) = &report.product {

@@ -3,6 +3,8 @@
 use migration_ledger::domain::Product;
 use migration_ledger::domain::product::RollbackProduct;
 
+use migration_ledger::steps::rollback::Fresh;
+
 use crate::day::{Day, FILES, Given, tools};
 
 fn product(given: &Given) -> &RollbackProduct {
@@ -181,6 +183,50 @@ async fn without_a_backup_nothing_is_reverted() {
     day.config("[migrations]\nbaseline = \"001\"\n[backup]\npg-dump = \"/nonexistent/pg_dump\"\n");
     assert!(day.roll_back("002").await.result.is_err());
     assert_eq!(day.count("select count(*) from ledger.schema_history where version > '002'").await, 2);
+    day.close().await;
+}
+
+/// Rows that break a validated key: the backup is made, and restores nowhere.
+#[tokio::test]
+async fn behind_a_backup_that_does_not_restore_nothing_is_reverted_unless_that_is_asked_for() {
+    let mut day = Day::new().await;
+    day.step("scripts").await;
+    day.step("execute").await;
+    let broken = "set session_replication_role = replica; insert into public.pages values (gen_random_uuid(), gen_random_uuid())";
+    day.db.admin().await.batch(broken).await.unwrap();
+    let given = day.roll_back("002").await;
+    let error = given.result.unwrap_err();
+    assert!(error.to_string().contains("could not be restored") && error.to_string().contains("nothing was reverted"), "{error}");
+    assert_eq!(given.report.evidence.iter().find(|e| e.check.as_str() == "rollback-backed-up").unwrap().outcome.word(), "unknown");
+    assert_eq!(day.count("select count(*) from ledger.schema_history where version > '002'").await, 2);
+
+    day.fresh = Fresh::Made;
+    let given = day.roll_back("002").await;
+    given.result.as_ref().unwrap();
+    assert!(given.check("rollback-backed-up").rows.iter().any(|row| row.ok.is_none() && row.observed.contains("not restored")));
+    assert_eq!(given.word("rollback-backed-up"), "unknown");
+    assert_eq!(given.word("rollback-reached"), "pass");
+    day.close().await;
+}
+
+/// At the version of the backup from before the migrations the target has to look like it.
+#[tokio::test]
+async fn the_target_is_held_against_the_backup_from_before() {
+    let mut day = Day::new().await;
+    day.step("scripts").await;
+    day.step("execute").await;
+    let given = day.roll_back("001").await;
+    assert_eq!(given.complaints(), Vec::<String>::new());
+    assert_eq!((given.word("rollback-restores-catalog"), given.word("rollback-keeps-row-security")), ("pass", "pass"));
+    day.back_up().await;
+    day.step("scripts").await;
+    day.step("execute").await;
+    day.file("002_pages.down.sql", "drop table public.pages;\nalter table public.docs no force row level security;\n");
+    let given = day.roll_back("001").await;
+    given.result.as_ref().unwrap();
+    assert_eq!(given.word("rollback-reached"), "pass");
+    assert_eq!(given.found("rollback-restores-catalog"), ["public.docs.pages"]);
+    assert_eq!(given.found("rollback-keeps-row-security"), ["public.docs"]);
     day.close().await;
 }
 

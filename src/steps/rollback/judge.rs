@@ -6,7 +6,7 @@ use super::trial::{Counts, RowCounts, Snapshot, Trial};
 use crate::checks::ask::Asked;
 use crate::domain::SubjectRow;
 use crate::domain::product::TableState;
-use crate::pg::CatalogChange;
+use crate::pg::{Catalog, CatalogChange};
 use crate::steps::scripts::{applied_row, failure_row, ran};
 use crate::steps::{StepError, StepReport, probe, unanswered};
 
@@ -58,10 +58,10 @@ pub fn all(report: &mut StepReport, trial: &Trial) -> Result<(), StepError> {
             .iter()
             .try_for_each(|code| unanswered(report, code, Asked::unmeasured(), WHERE, "the way down was not gone to its end"));
     };
-    say("rollback-restores-catalog", after.catalog_read.clone(), catalog_rows(before, after))?;
-    say("rollback-keeps-row-security", after.catalog_read.clone(), protection_rows(before, after))?;
+    say("rollback-restores-catalog", after.catalog_read.clone(), catalog_rows(&before.catalog, &after.catalog))?;
+    say("rollback-keeps-row-security", after.catalog_read.clone(), protection_rows(&before.catalog, &after.catalog))?;
     say("rollback-keeps-data", after.tables_read.clone(), data_rows(before, after))?;
-    say("rollback-keeps-column-order", after.catalog_read.clone(), order_rows(before, after))?;
+    say("rollback-keeps-column-order", after.catalog_read.clone(), order_rows(&before.catalog, &after.catalog))?;
     say(
         "rollback-up-again",
         ran(trial.again.iter().map(|proved| &proved.applied)),
@@ -85,13 +85,23 @@ pub fn all(report: &mut StepReport, trial: &Trial) -> Result<(), StepError> {
     }
 }
 
+/// Judges a way back by the catalog alone: rows may have been written since.
+pub fn catalogs(report: &mut StepReport, asked_of: &str, asked: &Asked, before: &Catalog, after: &Catalog) -> Result<(), StepError> {
+    let mut say = |code: &str, rows: Vec<SubjectRow>| probe(report, code, asked.clone(), asked_of, Value::Null, rows);
+    say("rollback-restores-catalog", catalog_rows(before, after))?;
+    if before.objects.keys().any(|kind| PROTECTION.contains(&kind.as_str())) {
+        say("rollback-keeps-row-security", protection_rows(before, after))?;
+    }
+    Ok(())
+}
+
 /// Everything that should not differ, one readable line each.
 pub fn differences(trial: &Trial) -> Vec<String> {
     let (Some(before), Some(after)) = (&trial.at_target, &trial.after) else { return Vec::new() };
     let lost = trial.looked.iter().filter(|looked| !matches!(looked.there, Ok(true)));
-    catalog_rows(before, after)
+    catalog_rows(&before.catalog, &after.catalog)
         .into_iter()
-        .chain(protection_rows(before, after))
+        .chain(protection_rows(&before.catalog, &after.catalog))
         .chain(data_rows(before, after))
         .filter(|row| row.ok == Some(false))
         .map(|row| format!("{}: expected {}, observed {}", row.subject, row.expected, row.observed))
@@ -115,10 +125,9 @@ fn stronger(change: &CatalogChange) -> bool {
     rank(&change.after) >= rank(&change.before)
 }
 
-fn catalog_rows(before: &Snapshot, after: &Snapshot) -> Vec<SubjectRow> {
-    let changes: Vec<CatalogChange> = before.catalog.diff(&after.catalog).into_iter().filter(|change| !unprotects(change)).collect();
+fn catalog_rows(before: &Catalog, after: &Catalog) -> Vec<SubjectRow> {
+    let changes: Vec<CatalogChange> = before.diff(after).into_iter().filter(|change| !unprotects(change)).collect();
     let mut rows: Vec<SubjectRow> = before
-        .catalog
         .objects
         .iter()
         .filter(|(kind, _)| !changes.iter().any(|change| change.kind == **kind))
@@ -136,11 +145,11 @@ fn catalog_rows(before: &Snapshot, after: &Snapshot) -> Vec<SubjectRow> {
     rows
 }
 
-fn protection_rows(before: &Snapshot, after: &Snapshot) -> Vec<SubjectRow> {
-    let lost: Vec<CatalogChange> = before.catalog.diff(&after.catalog).into_iter().filter(unprotects).collect();
+fn protection_rows(before: &Catalog, after: &Catalog) -> Vec<SubjectRow> {
+    let lost: Vec<CatalogChange> = before.diff(after).into_iter().filter(unprotects).collect();
     let mut rows = Vec::new();
     for kind in PROTECTION {
-        for (object, definition) in before.catalog.objects.get(kind).into_iter().flatten() {
+        for (object, definition) in before.objects.get(kind).into_iter().flatten() {
             rows.push(match lost.iter().find(|change| change.kind == kind && change.object == *object) {
                 None => SubjectRow::new(object, true, definition, "kept"),
                 Some(change) => {
@@ -176,9 +185,9 @@ fn data_rows(before: &Snapshot, after: &Snapshot) -> Vec<SubjectRow> {
     tables.chain(large).chain(sequences).collect()
 }
 
-fn order_rows(before: &Snapshot, after: &Snapshot) -> Vec<SubjectRow> {
-    let reordered = before.catalog.reordered(&after.catalog);
-    let kept = before.catalog.column_order.keys().filter(|table| after.catalog.column_order.contains_key(*table)).count() - reordered.len();
+fn order_rows(before: &Catalog, after: &Catalog) -> Vec<SubjectRow> {
+    let reordered = before.reordered(after);
+    let kept = before.column_order.keys().filter(|table| after.column_order.contains_key(*table)).count() - reordered.len();
     let mut rows = Vec::new();
     if kept > 0 {
         rows.push(SubjectRow::new("tables", true, "as at the target version", format!("{kept} in the same order")));

@@ -1,9 +1,11 @@
 //! The emergency path: the same way back on the target itself.
 //!
 //! 1. Every version above the target version must have a down script, or nothing is begun.
-//! 2. Under the advisory lock, a fresh backup; without it nothing is begun.
+//! 2. Under the advisory lock, a fresh backup, restored into a scratch database and compared; without it nothing is begun. Who cannot wait for that may
+//!    say so, and the entry says that it was not restored.
 //! 3. The down scripts, newest first, each in its transaction with its row of the history; the first failure ends it.
-//! 4. What version the target then is at is read from it, and the verify script of that version is run.
+//! 4. What version the target then is at is read from it, and the verify script of that version is run. Where the backup from before the
+//!    migrations is of that version, the target's catalog is held against it.
 
 use chrono::Utc;
 use serde_json::{Value, json};
@@ -16,16 +18,26 @@ use crate::migrate::lock::{LockError, RunnerLock};
 use crate::migrate::revert::{Reverted, revert_one, way_back};
 use crate::migrate::verify::verify;
 use crate::migrate::{ApplyOptions, Migration, MigrationSet, SchemaState, history};
-use crate::pg::Access;
 use crate::pg::dump::Tools;
+use crate::pg::{Access, Catalog, PgError, Target};
+use crate::steps::backup::{Backed, proven};
 use crate::steps::scripts::{applied_row, failure_row, ran};
-use crate::steps::{Context, StepError, StepReport, probe};
+use crate::steps::{Context, StepError, StepReport, probe, unanswered};
 
 /// How long another runner is waited for: less than elsewhere, this is an emergency.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// What the fresh backup must show before anything is reverted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fresh {
+    /// It was restored, and the copy is equal.
+    Restored,
+    /// It was made.
+    Made,
+}
+
 /// Rolls the target back to `version`. The caller has made sure that this is wanted (the database's name, typed).
-pub async fn roll_back(cx: &Context<'_>, version: &str, report: &mut StepReport) -> Result<(), StepError> {
+pub async fn roll_back(cx: &Context<'_>, version: &str, fresh: Fresh, report: &mut StepReport) -> Result<(), StepError> {
     let config = &cx.config.migrations;
     let set = MigrationSet::configured(&cx.project.root, config).map_err(|error| StepError::cannot(error.to_string()))?;
     if set.find(version).is_none() && !same(version, "0") {
@@ -41,14 +53,14 @@ pub async fn roll_back(cx: &Context<'_>, version: &str, report: &mut StepReport)
         LockError::Pg(error) => StepError::Pg(error),
         held @ LockError::Held { .. } => StepError::cannot(held.to_string()),
     })?;
-    let result = locked(cx, version, &set, report).await;
+    let result = locked(cx, version, &set, fresh, report).await;
     if let Err(error) = lock.release().await {
         cx.log.line(format!("the advisory lock's session was lost: {error}"));
     }
     result
 }
 
-async fn locked(cx: &Context<'_>, version: &str, set: &MigrationSet, report: &mut StepReport) -> Result<(), StepError> {
+async fn locked(cx: &Context<'_>, version: &str, set: &MigrationSet, fresh: Fresh, report: &mut StepReport) -> Result<(), StepError> {
     let config = &cx.config.migrations;
     let eyes = cx.target.session(Access::ReadOnly).await?;
     let state = history::schema_state(&eyes, set, config.baseline.as_deref()).await?;
@@ -68,7 +80,7 @@ async fn locked(cx: &Context<'_>, version: &str, set: &MigrationSet, report: &mu
             hint: Some("restore the pre-migration backup; ROLLBACK_PROCEDURE.md has the commands".into()),
         });
     }
-    backup_first(cx, report).await?;
+    let restore_us = backup_first(cx, fresh, report).await?;
 
     let session = cx.target.session(Access::ReadWrite).await?;
     let options = ApplyOptions::of(config, cx.run.as_str());
@@ -95,27 +107,103 @@ async fn locked(cx: &Context<'_>, version: &str, set: &MigrationSet, report: &mu
     let rows = steps.iter().filter_map(|step| step.applied.as_ref()).map(applied_row).collect();
     let asked = ran(steps.iter().filter_map(|step| step.applied.as_ref()));
     probe(report, "rollback-runs", asked, "target", Value::Null, rows)?;
-    reached(cx, report, set, version).await?;
-    finish(report, &back, &steps, from_version, version);
+    if reached(cx, report, set, version).await? {
+        as_before(cx, report, set, version).await?;
+    }
+    finish(report, &back, &steps, from_version, version, restore_us);
     Ok(())
 }
 
-async fn backup_first(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepError> {
+/// Makes the backup, and restores it unless that is not wanted. Gives the time of the restore.
+async fn backup_first(cx: &Context<'_>, fresh: Fresh, report: &mut StepReport) -> Result<Option<i64>, StepError> {
     let asked = Asked::now();
     cx.progress.say("backing up the target before anything is reverted");
     let file = cx.project.path(&cx.config.backup.dir).join(format!("pre_rollback_{}.dump", Utc::now().format("%Y%m%dT%H%M%S%3fZ")));
     let shown = cx.project.shown(&file);
     let tools = Tools::find(cx.target.major(), &cx.config.backup)?;
-    let facts = tools.dump(cx.target, &file, &shown, &cx.config.backup).await?;
+    let told = |news: &str| cx.progress.say(news);
+    let (facts, source) = tools.dump_whole(cx.target, &file, &shown, &cx.config.backup, &told).await?;
     cx.log.line(format!("backup {shown}: {} bytes, sha256 {}, {} us", facts.bytes, facts.sha256, facts.dump_us));
     let observed = format!("{} bytes, {} entries, sha256 {}", facts.bytes, facts.toc_entries, facts.sha256);
-    let row = SubjectRow::new(shown, facts.toc_entries > 0, "a dump with contents", observed);
-    probe(report, "rollback-backed-up", asked, "target", Value::Null, vec![row])?;
-    report.attach_json("pre_rollback_backup_metadata.json", &facts);
-    Ok(())
+    let mut rows = vec![SubjectRow::new(&shown, facts.toc_entries > 0, "a dump with contents", observed)];
+    let mut backed = Backed { facts, source, file, holds: false };
+    let expected = "restores, and the copy is equal";
+    let mut why = None;
+    match fresh {
+        Fresh::Made => {
+            rows.push(SubjectRow::undecided(&shown, expected, "not restored, as was asked: nothing is known about what it would give back"))
+        }
+        Fresh::Restored => {
+            cx.progress.say("restoring the fresh backup");
+            match proven(cx, &mut backed, "pre-rollback").await {
+                Ok(compared) if backed.holds => {
+                    let time = backed.facts.restore_us.unwrap_or_default() as f64 / 1e6;
+                    rows.push(SubjectRow::new(
+                        &shown,
+                        true,
+                        expected,
+                        format!("restored in {time:.1} s, {} subjects equal", compared.len()),
+                    ));
+                }
+                Ok(compared) => {
+                    rows.extend(compared.into_iter().filter(|row| row.ok != Some(true)));
+                    why = Some("the fresh backup is not equal to the target once it is restored".to_owned());
+                }
+                Err(error) => {
+                    rows.push(SubjectRow::undecided(&shown, expected, error.to_string()));
+                    why = Some(format!("the fresh backup could not be restored: {error}"));
+                }
+            }
+        }
+    }
+    probe(report, "rollback-backed-up", asked, "target", Value::Null, rows)?;
+    report.attach_json("pre_rollback_backup_metadata.json", &backed.facts);
+    match why {
+        None => Ok(backed.facts.restore_us),
+        Some(why) => Err(StepError::Cannot {
+            what: format!("{why}; nothing was reverted"),
+            hint: Some(
+                "mend that; where it cannot wait, ledger rollback --without-restoring goes on with a backup that nobody restored".into(),
+            ),
+        }),
+    }
 }
 
-async fn reached(cx: &Context<'_>, report: &mut StepReport, set: &MigrationSet, version: &str) -> Result<(), StepError> {
+/// Holds the target's catalog against the backup from before the migrations, where that is of this version.
+async fn as_before(cx: &Context<'_>, report: &mut StepReport, set: &MigrationSet, version: &str) -> Result<(), StepError> {
+    let Some(environment) = cx.environment() else { return Ok(()) };
+    let Some(backup) =
+        environment.backup.as_ref().filter(|_| environment.schema_version.as_deref().is_some_and(|then| same(then, version)))
+    else {
+        return Ok(());
+    };
+    const WHERE: &str = "target against scratch: the backup from before the migrations";
+    cx.progress.say("comparing the target with the backup from before the migrations");
+    let asked = Asked::now();
+    let compared = async {
+        let (copy, _) = cx.scratch.copy_of(&cx.project.path(backup.file.as_ref()), "before").await?;
+        let catalogs = async {
+            history::ensure(&copy.session(Access::ReadWrite).await?, set, cx.config.migrations.baseline.as_deref()).await?;
+            Ok::<_, PgError>((catalog(cx, copy.target()).await?, catalog(cx, cx.target).await?))
+        };
+        let catalogs = catalogs.await;
+        cx.scratch.drop_db(copy).await?;
+        catalogs
+    };
+    match compared.await {
+        Ok((before, after)) => super::judge::catalogs(report, WHERE, &asked.stopped(), &before, &after),
+        Err(error) => unanswered(report, "rollback-restores-catalog", asked, WHERE, error.to_string()),
+    }
+}
+
+async fn catalog(cx: &Context<'_>, of: &Target) -> Result<Catalog, PgError> {
+    let mut excluded = cx.config.backup.exclude_schemas.clone();
+    excluded.push("ledger".to_owned());
+    Ok(Catalog::read(&of.session(Access::ReadOnly).await?, &excluded).await?.as_dumped())
+}
+
+/// Asks the target where it is. Gives whether that is where it was to go.
+async fn reached(cx: &Context<'_>, report: &mut StepReport, set: &MigrationSet, version: &str) -> Result<bool, StepError> {
     let asked = Asked::now();
     let eyes = cx.target.session(Access::ReadOnly).await?;
     let state = history::schema_state(&eyes, set, None).await?;
@@ -132,10 +220,11 @@ async fn reached(cx: &Context<'_>, report: &mut StepReport, set: &MigrationSet, 
         }
     }
     report.attach("schema_version_after.txt", "text/plain", format!("{now}\n"));
-    probe(report, "rollback-reached", asked, "target", json!({ "version": version }), rows)
+    probe(report, "rollback-reached", asked, "target", json!({ "version": version }), rows)?;
+    Ok(same(now, version))
 }
 
-fn finish(report: &mut StepReport, back: &[&Migration], steps: &[Reverted], from_version: String, version: &str) {
+fn finish(report: &mut StepReport, back: &[&Migration], steps: &[Reverted], from_version: String, version: &str, restore_us: Option<i64>) {
     let steps: Vec<RollbackStep> = back
         .iter()
         .map(|migration| {
@@ -160,7 +249,7 @@ fn finish(report: &mut StepReport, back: &[&Migration], steps: &[Reverted], from
         down_us,
         up_again_us: None,
         differences: Vec::new(),
-        restore_us: None,
+        restore_us,
         no_way_back: Vec::new(),
     }));
 }
