@@ -21,6 +21,8 @@ mod programs;
 mod scene;
 #[path = "verifiers/ssh_keygen.rs"]
 mod ssh_keygen;
+#[path = "verifiers/stamps.rs"]
+mod stamps;
 #[path = "verifiers/statements.rs"]
 mod statements;
 #[path = "verifiers/vectors.rs"]

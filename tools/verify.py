@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Verify an evidence package, its unpacked folder, a ledger, or one entry's proof. Python 3.9 or later, standard library only.
 
-    python3 -I verify.py PACKAGE.zip allowed_signers [--revoked-keys FILE] [--anchor CHECKPOINT ...]
+    python3 -I verify.py PACKAGE.zip allowed_signers [--revoked-keys FILE] [--anchor CHECKPOINT ...] [--tsa-ca FILE]
 
 This is the second verifier of the format that docs/format.md describes; it shares no code with the first, `ledger verify`, and says the same
 words. Take it from a release of the tool, never from the package under verification. `allowed_signers` is your own file: who may sign
@@ -27,6 +27,7 @@ import re
 import shutil
 import sqlite3
 import struct
+import subprocess
 import sys
 import tempfile
 import urllib.parse
@@ -484,7 +485,7 @@ def parse_signers(raw):
         raise bad(1, "not UTF-8") from None
     if len(raw) > 1 << 20:
         raise bad(1, "too long")
-    signers = []
+    signers, keys = [], set()
     for number, line in enumerate(text.split("\n"), 1):
         if CONTROL.search(line):
             raise bad(number, "control character")
@@ -502,16 +503,20 @@ def parse_signers(raw):
         key = parse_key(found[5])
         if key is None:
             raise bad(number, "not an ssh-ed25519 key")
-        if any(signer.key == key for signer in signers):
+        if key in keys:
             raise bad(number, "a key that another line has")
+        keys.add(key)
         signers.append(Signer(found[1], namespaces, found[3], found[4], key))
     return signers
 
 
 def parse_revoked(raw):
     """Keys that the verifier no longer accepts: one public key a line, as `ssh-keygen -Y verify -r` reads."""
+    if len(raw) > 1 << 20 or not is_utf8(raw):
+        raise Unreadable("the list of revoked keys is too long or not UTF-8")
+    *lines, last = raw.decode("utf-8").split("\n")
     keys = set()
-    for line in raw.decode("utf-8", "replace").splitlines():
+    for line in [line[:-1] if line.endswith("\r") else line for line in lines] + [last]:
         if line and not line.startswith("#"):
             fields = line.split(" ")
             key = parse_key(fields[1]) if fields[0] == "ssh-ed25519" and len(fields) > 1 else None
@@ -937,6 +942,48 @@ class Package:
             if found:
                 yield (name, *found, self.small(name))
 
+    def stamps(self):
+        """(file, size, reply) of each time stamp of a head."""
+        for name in self.names:
+            size = stamped_size(name)
+            if size is not None:
+                yield name, size, self.small(name)
+
+
+def stamped_size(file):
+    found = re.fullmatch(r"ledger/anchors/(0|[1-9][0-9]{0,19})-rfc3161-.*\.tsr", file, re.DOTALL)
+    return int(found[1]) if found and int(found[1]) <= U64 else None
+
+
+def stamped_at(data, reply, authorities):
+    """(time, None) that a reply (RFC 3161) over some bytes vouches for, or (None, why it does not hold). Cryptography of certificates is not in
+    Python's standard library: `openssl ts` judges, the authority's certificate at the time of stamping."""
+    if shutil.which("openssl") is None:
+        raise Unreadable("--tsa-ca needs openssl in PATH; without --tsa-ca, time stamps are not examined and the rest is")
+    with tempfile.TemporaryDirectory(prefix="ledger-read-") as folder:
+        names = [os.path.join(folder, name) for name in ("data", "reply.tsr")]
+        for name, content in zip(names, (data, reply)):
+            with open(name, "wb") as file:
+                file.write(content)
+
+        def openssl(*args):
+            done = subprocess.run(["openssl", "ts", *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  env={**os.environ, "LC_ALL": "C"})
+            return done.returncode == 0, done.stdout.decode("utf-8", "replace")
+
+        found = re.search(r"^Time stamp: ([A-Z][a-z]{2} +[0-9]+ [0-9:]{8})(?:\.[0-9]+)? ([0-9]{4}) GMT\s*$",
+                          openssl("-reply", "-text", "-in", names[1])[1], re.MULTILINE)
+        try:
+            time = datetime.datetime.strptime(" ".join(f"{found[1]} {found[2]}".split()), "%b %d %H:%M:%S %Y") if found else None
+        except ValueError:
+            time = None
+        if time is None:
+            return None, "it is no reply that says a time"
+        seconds = int(time.replace(tzinfo=datetime.timezone.utc).timestamp())
+        held, said = openssl("-verify", "-attime", str(seconds), "-data", names[0], "-in", names[1], "-CAfile", authorities)
+        why = next((line for line in said.splitlines() if "error" in line or "FAILED" in line), "openssl ts refuses it")
+        return (time.strftime("%Y-%m-%dT%H:%M:%SZ"), None) if held else (None, why)
+
 
 def signature_name(name):
     found = re.fullmatch(r"sig/(task|checkpoint)\.(0|[1-9][0-9]{0,19})\.([0-9a-f]{16})\.sig", name)
@@ -1121,6 +1168,12 @@ class Ledger:
             n = n if n >= 0 else U64
             yield f"sig/{kind}.{n}.{key}.sig", kind, n, key, data
 
+    def stamps(self):
+        for size, name, reply in self.walk("SELECT size, name, bytes FROM anchor WHERE length(bytes) <= 1048576 ORDER BY size, name"):
+            file = f"ledger/anchors/{size}-{name}"
+            if stamped_size(file) is not None:
+                yield file, stamped_size(file), reply
+
 
 def open_held(path):
     """What lies at a path: an archive, an unpacked folder, or a ledger."""
@@ -1137,7 +1190,7 @@ class Options:
     """What the verifier brings along. Nothing of it comes from what is verified."""
 
     def __init__(self, signers=None, revoked=(), anchors=(), expect=None, expect_size=None, expect_root=None, at=None, run=None,
-                 against=None, times=None, policy=None):
+                 against=None, times=None, policy=None, tsa_ca=None):
         self.signers = signers  # list of Signer; None: INTEGRITY-ONLY at most
         self.revoked = revoked  # keys that are no longer accepted
         self.anchors = anchors  # (ledger_id, size, root) that somebody else held
@@ -1146,6 +1199,7 @@ class Options:
         self.at = at or datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         self.times = times or {}  # file of a signature -> when a time stamp proves it was made
         self.policy = policy  # the bytes of the ledger.toml that the run must have been opened with
+        self.tsa_ca = tsa_ca  # a file of certificates of the authorities whose time stamps count; without it, time stamps are not examined
         self.against = against  # (ledger_id, leaves) of another copy of the ledger
         self.run = run  # of a ledger: the run whose decision is judged
 
@@ -1167,7 +1221,9 @@ class Verification:
         self.options, self.path, self.held, self.what = options, path, None, "package"
         self.id, self.run, self.entries, self.tree = None, None, [], Tree()
         self.placed = []  # (path, part), in entry order
+        self.placed_in, self.published_at = {}, {}  # the same by entry, and those of reports by the size that they were published at
         self.absent, self.findings, self.facts, self.signoffs = [], [], [], []
+        self.stamps = []  # (file, size, time) of time stamps that hold
         self.salts, self.withheld = {}, set()
         self.workers, self.worker_keys = set(), set()
         self.signed, self.revoked = [], {}  # (role, principal, key) for this run; key -> the entry that took it away
@@ -1298,6 +1354,10 @@ class Verification:
             if ledger_id != self.id or (run is not None and (end(self.entries, run) == 0 or (self.is_package and run != self.run))):
                 raise Fault("WRONG-LEDGER", "this is not the ledger or run that you expect")
         self.placed = self.place()
+        for item in self.placed:
+            self.placed_in.setdefault(item[1].seq, []).append(item)
+            if item[1].entry.published:
+                self.published_at.setdefault(item[1].entry.published[0], []).append(item)
 
     def check_manifest(self):
         raw = self.held.small("manifest.json")
@@ -1357,6 +1417,30 @@ class Verification:
             for seq, (here, there) in enumerate(zip(self.tree.levels[0], leaves)):
                 if here != there:
                     raise Fault(f"FORKED({seq})", f"the other copy has another entry {seq}: two histories of one ledger")
+        self.check_stamps()
+
+    def check_stamps(self):
+        """Time stamps of heads that lie in here, by authorities that the verifier trusts."""
+        stamps = list(self.held.stamps())
+        if self.options.tsa_ca is None:
+            if stamps:
+                self.findings.append(f"time stamps kept: {len(stamps)}, not examined without certificates of their authorities (--tsa-ca)")
+            return
+        for file, size, reply in stamps:
+            root = self.tree.root_at(size)
+            if root is None:
+                raise Fault("TRUNCATED", f"{file} stamps a head of {size} entries; {self.tree.size} are here")
+            time, why = stamped_at(checkpoint_text(self.id, size, root).encode(), reply, self.options.tsa_ca)
+            if time is None:
+                raise Fault(f"BAD-TIMESTAMP({file})", f"by the certificates that you gave, {file} does not hold: {why}")
+            self.stamps.append((file, size, time))
+        if not self.stamps:
+            self.findings.append("no time stamp is kept here")
+
+    def stamped(self, seq):
+        """When entry `seq` was there at the latest: the earliest time stamp of a head that covers it, where that is before the verifier's time."""
+        earliest = min((time for _, size, time in self.stamps if size > seq), default=None)
+        return earliest if earliest and to_microseconds(earliest) < to_microseconds(self.options.at) else None
 
     # -- parts: every file is explained by an entry, and every payload is what its entry commits to
 
@@ -1413,8 +1497,9 @@ class Verification:
             known = name in fixed or name in parts or name == "tools/verify.py" or name.startswith(("ledger/checkpoints/", "ledger/anchors/"))
             if not known and not signature_name(name):
                 raise Fault(f"EXTRA({name})", f"no entry names {name}")
+        there = set(self.held.names)
         for name in [*fixed, f"ledger/checkpoints/{self.tree.size}"]:
-            if name not in self.held.names:
+            if name not in there:
                 raise Fault(f"MISSING({name})", f"the package has no {name}")
 
     def compare_signers(self):
@@ -1444,6 +1529,7 @@ class Verification:
         for entry in self.entries:
             if entry.statement_kind and self.is_ours(entry):
                 self.check_statement(entry)
+        opened = next((e.seq for e in self.entries if e.run == self.run), None) if self.run else None
         for file, kind, number, its_key, raw in self.held.signatures():
             if kind == "task":
                 if number >= len(self.entries) or self.entries[number].kind != "task.result":
@@ -1458,7 +1544,6 @@ class Verification:
             if key_id(key) != its_key:
                 raise Fault(f"BAD-SIGNATURE({file})", "its name is another key's")
             principal = self.trust(file, key, f"{kind}@ledger", number)
-            opened = next((e.seq for e in self.entries if e.run == self.run), None) if self.run else None
             if self.entries[number].run == self.run if kind == "task" else opened is not None and opened < number:
                 self.signed.append((kind, principal, key))
             self.worked(principal, key)
@@ -1471,7 +1556,7 @@ class Verification:
 
     def check_statement(self, entry):
         seq, kind = entry.seq, entry.statement_kind
-        held = {part.name: (path, part) for path, part in self.placed if part.seq == seq}
+        held = {part.name: (path, part) for path, part in self.placed_in.get(seq, ())}
         if "statement.json" not in held or "statement.sig" not in held:
             raise Fault(f"UNSIGNED({seq})", f"the {kind} in entry {seq} carries no signed statement")
         (file, part), (sig_file, sig_part) = held["statement.json"], held["statement.sig"]
@@ -1509,7 +1594,7 @@ class Verification:
         changed = parse_key(line[1]) if line[0] == "ssh-ed25519" and len(line) > 1 else None
         if kind == "keys" and (changed is None or f"key.{statement.text('change')}" != entry.kind):
             raise Fault(f"MALFORMED({seq})", f"{file} does not say which key a {entry.kind} is about")
-        principal = self.trust(sig_file, key, namespace, seq)
+        principal = self.trust(sig_file, key, namespace, seq, self.stamped(seq))
         if principal is not None and principal != statement.principal:
             raise Fault(f"WRONG-ROLE({statement.principal})", f"{sig_file} is signed with the key of another principal")
         if statement.run == self.run:
@@ -1525,11 +1610,9 @@ class Verification:
 
     def check_subjects(self, statement, file):
         """The files that a statement names besides the checkpoint are report files published over the same state; a sign-off names all."""
-        def published_at(part):
-            return part.entry.published and part.entry.published[0] == statement.size
-
+        published = self.published_at.get(statement.size, ())
         for name, digest in statement.subjects:
-            found = [item for item in self.placed if item[1].path == name and published_at(item[1])]
+            found = [item for item in published if item[1].path == name]
             if not found:
                 raise Fault(f"REPORT-MISMATCH({name})", f"{file} is over a report that was not published at {statement.size}")
             path, part = found[-1]
@@ -1537,8 +1620,8 @@ class Verification:
                 raise Fault(f"REPORT-MISMATCH({name})", f"{file} was signed over another {name}")
         if statement.kind == "signoff":
             named = {name for name, _ in statement.subjects}
-            for path, part in self.placed:
-                if part.entry.run == self.run and published_at(part) and part.path not in named:
+            for path, part in published:
+                if part.entry.run == self.run and part.path not in named:
                     raise Fault(f"REPORT-MISMATCH({path})", f"{file} leaves {path} out of what it signs")
 
     @staticmethod
@@ -1548,9 +1631,9 @@ class Verification:
         except Refused as error:
             raise Fault(f"BAD-SIGNATURE({file})", str(error)) from None
 
-    def trust(self, file, key, namespace, place=0):
+    def trust(self, file, key, namespace, place=0, stamped=None):
         """The principal by the verifier's own file, or a fault; None when no file was given. The signature was made when the ledger had at
-        least `place` entries, so that a revocation before it counts."""
+        least `place` entries, so that a revocation before it counts; and at the latest at `stamped`, where a time stamp covers it."""
         principal = None
         if self.options.signers is not None:
             if key in self.options.revoked:
@@ -1560,7 +1643,7 @@ class Verification:
                 raise Fault(f"UNTRUSTED-KEY({file})", f"your allowed_signers does not know {fingerprint(key)}")
             if namespace not in signer.namespaces:
                 raise Fault(f"WRONG-ROLE({signer.principal})", f"{file}: this key may not sign under {namespace}")
-            time = self.options.times.get(file, self.options.at)
+            time = self.options.times.get(file, stamped or self.options.at)
             at = re.sub(r"[^0-9]", "", time[:19])
             if (signer.after and at < signer.after) or (signer.before and at > signer.before):
                 raise Fault(f"KEY-EXPIRED({file})", f"the key of {signer.principal} is not valid at {time}")
@@ -1666,6 +1749,7 @@ class Verification:
             "recorded_verdict": recorded[-1] if recorded else None, "decision": self.decision,
             "stages": [{"stage": stage, "result": result} for stage, result in self.results.items()],
             "signatures": [dict(zip(("file", "namespace", "fingerprint", "principal"), fact)) for fact in self.facts],
+            "stamps": [dict(zip(("file", "size", "time"), stamp)) for stamp in self.stamps],
             "absent": [{"path": path, "word": word} for path, word in self.absent], "findings": self.findings,
         }
 
@@ -1841,6 +1925,7 @@ def human(found):
     lines += [f"{stage:>12}  {found.fault.word if result == 'fault' else result.replace('-', ' ')}" for stage, result in found.results.items()]
     lines += [f"{'signed':>12}  {file} under {namespace} by {principal or 'somebody whom no file of yours vouches for'}, key {key}"
               for file, namespace, key, principal in found.facts]
+    lines += [f"{'stamped':>12}  the head of {size} entries existed at {time} ({file})" for file, size, time in found.stamps]
     lines += [f"{'absent':>12}  {path}: {word}" for path, word in found.absent] + [f"{'note':>12}  {finding}" for finding in found.findings]
     if not found.options.anchors and found.options.expect_root is None and not found.fault:
         lines.append(f"{'note':>12}  a chain alone cannot show that nothing was cut off its end: compare size and root with a head that others hold")
@@ -1857,6 +1942,7 @@ def arguments(argv):
     parser.add_argument("--expect-root", metavar="HEX", help="the root that the entries must have")
     parser.add_argument("--expect-size", metavar="N", type=int, help="the number of entries that --expect-root is over")
     parser.add_argument("--against", metavar="OTHER", help="another copy, or a package of it: the two must be one history")
+    parser.add_argument("--tsa-ca", metavar="FILE", help="certificates (PEM) of the time-stamp authorities that you trust; needs openssl in PATH")
     parser.add_argument("--policy", metavar="FILE", help="the ledger.toml that the run must have been opened with, byte for byte")
     parser.add_argument("--time", metavar="FILE=TIME", nargs="+", action="extend", default=[],
                         help="when a signature was made, where a time stamp proves it")
@@ -1903,7 +1989,8 @@ def options_of(args):
         revoked=parse_revoked(read(args.revoked_keys)) if args.revoked_keys else (),
         anchors=anchors, expect=expect, expect_size=args.expect_size,
         expect_root=bytes.fromhex(args.expect_root) if args.expect_root else None, at=args.at, run=args.run,
-        times=times, policy=read(args.policy) if args.policy else None, against=leaves_of(args.against) if args.against else None)
+        times=times, tsa_ca=args.tsa_ca if args.tsa_ca and read(args.tsa_ca) is not None else None,
+        policy=read(args.policy) if args.policy else None, against=leaves_of(args.against) if args.against else None)
 
 
 def main(argv):

@@ -51,6 +51,10 @@ pub struct Args {
     /// When one signature was made, where a time stamp proves it: the signature's file, and the time that `openssl ts -verify` vouches for
     #[arg(long, value_name = "FILE=TIME", num_args = 1..)]
     time: Vec<String>,
+    /// Certificates (PEM) of the time-stamp authorities that you trust: the time stamps kept with the heads are checked with `openssl ts`, and
+    /// the keys of statements are judged at the time by which a stamp covers them
+    #[arg(long, value_name = "FILE")]
+    tsa_ca: Option<PathBuf>,
     /// The ledger.toml that the run must have been opened with, byte for byte: else POLICY-MISMATCH
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -116,6 +120,11 @@ fn options(args: &Args, globals: &Globals) -> Result<Options, CliError> {
     if let Some(file) = args.revoked_keys.clone().or_else(own_list) {
         options.revoked = parse_revoked(&read(&file)?)
             .map_err(|error| CliError::new(Exit::Usage, format!("{} cannot be used", file.display())).cause(error).hint("the lines of the keys' .pub files"))?;
+    }
+    if let Some(file) = &args.tsa_ca {
+        // Read by openssl; a file that is not there is the caller's slip and not the package's fault.
+        read(file)?;
+        options.tsa_ca = Some(file.clone());
     }
     if let Some(file) = &args.policy {
         options.policy = Some(read(file)?);
@@ -204,6 +213,9 @@ fn as_text(path: &Path, found: &Verification, verdict: &str) -> String {
         let who = fact.principal.as_deref().unwrap_or("somebody whom no file of yours vouches for");
         line("signed", &format!("{} under {} by {who}, key {}", fact.file, fact.namespace, fact.fingerprint));
     }
+    for stamp in &found.stamps {
+        line("stamped", &format!("the head of {} entries existed at {} ({})", stamp.size, stamp.time, stamp.file));
+    }
     for (path, word) in &found.absent {
         line("absent", &format!("{path}: {word}"));
     }
@@ -243,6 +255,7 @@ fn as_json(path: &Path, found: &Verification) -> serde_json::Value {
         "decision": found.decision,
         "stages": stages,
         "signatures": signatures,
+        "stamps": found.stamps.iter().map(|s| json!({"file": s.file, "size": s.size, "time": s.time})).collect::<Vec<_>>(),
         "absent": found.absent.iter().map(|(path, word)| json!({"path": path, "word": word})).collect::<Vec<_>>(),
         "findings": found.findings,
     })

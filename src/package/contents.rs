@@ -51,6 +51,11 @@ impl Placed {
     }
 }
 
+/// Where a part lies whose entry gives it no place of its own.
+pub fn default_path(seq: u64, name: &str) -> String {
+    format!("evidence/{seq}-{name}")
+}
+
 /// N(run): 1 + last entry of the run whose type is not published, decision or part.redacted. 0: no such run.
 pub fn cut<E: AsRef<Outline>>(entries: &[E], run: &str) -> u64 {
     let counts = |kind| !matches!(kind, EntryType::Published | EntryType::Decision | EntryType::PartRedacted);
@@ -81,7 +86,7 @@ pub fn place<E: AsRef<Outline>>(entries: &[E], run: &str) -> Vec<Placed> {
     for entry in outlines(entries).filter(ours) {
         for part in &entry.parts {
             let own = part.path.as_ref().filter(|path| newest.get(&path.to_ascii_lowercase()) == Some(&entry.seq));
-            let path = own.cloned().unwrap_or_else(|| format!("evidence/{}-{}", entry.seq, part.name));
+            let path = own.cloned().unwrap_or_else(|| default_path(entry.seq, &part.name));
             placed.push(Placed { seq: entry.seq, kind: entry.kind, part: part.clone(), path });
         }
     }

@@ -8,12 +8,9 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::contents::Placed;
-use super::manifest::parse_entry_line;
 use super::scan::Archive;
 use super::{Problem, cores, malformed_archive, zip};
-use crate::chain::encode::HEADER_MAX;
 use crate::chain::hash::Commitment;
-use crate::chain::verify::Stored;
 use crate::chain::{Fault, Hash, SignatureRow, Signed, Store};
 
 /// Files that are read whole have at most this many bytes.
@@ -93,45 +90,13 @@ impl Held<'_> {
         String::from_utf8(bytes).map_err(|_| Fault::new(format!("EDITED({name})"), format!("{name} is not a text")).into())
     }
 
-    /// Feeds every entry, unbelieved, in order.
-    pub fn entries(&self, each: &mut dyn FnMut(&Stored<'_>) -> Result<(), Fault>) -> Result<(), Problem> {
-        if let Self::Ledger(store) = self {
-            return store.walk(|stored| each(stored).map_err(Into::into)).map_err(Problem::from);
-        }
-        const NAME: &str = "ledger/entries.jsonl";
-        let mut line: Vec<u8> = Vec::new();
-        let (mut n, mut fault) = (0u64, None);
-        let there = self.stream(NAME, &mut |mut piece| {
-            while fault.is_none() && !piece.is_empty() {
-                let end = memchr::memchr(b'\n', piece);
-                line.extend_from_slice(&piece[..end.unwrap_or(piece.len())]);
-                if line.len() > HEADER_MAX + 512 {
-                    fault = Some(Fault::new(format!("MALFORMED({n})"), format!("line {} of {NAME} is too long", n + 1)));
-                }
-                let Some(end) = end else { return };
-                piece = &piece[end + 1..];
-                let read = parse_entry_line(&line)
-                    .ok_or_else(|| Fault::new(format!("MALFORMED({n})"), format!("line {} of {NAME} is not an entry", n + 1)))
-                    .and_then(|stored| each(&stored));
-                fault = fault.take().or(read.err());
-                line.clear();
-                n += 1;
-            }
-        })?;
-        match (there, fault) {
-            (_, Some(fault)) => Err(fault.into()),
-            (None, None) => Err(Fault::new(format!("MISSING({NAME})"), format!("the package has no {NAME}")).into()),
-            (Some(_), None) if !line.is_empty() => Err(Fault::new(format!("MALFORMED({n})"), format!("{NAME} ends inside a line")).into()),
-            (Some(_), None) => Ok(()),
-        }
-    }
-
-    /// Checks parts against their commitments: what became of each, or why it cannot be said, in their order.
-    pub fn part_states(&self, placed: &[Placed], lists: &Lists) -> Vec<Result<PartState, Problem>> {
+    /// Checks parts against their commitments: what became of each, or why it cannot be said, in their order. What was already made of a
+    /// file's bytes with the same salt is not made again.
+    pub fn part_states(&self, placed: &[Placed], lists: &Lists, made: &BTreeMap<String, Committed>) -> Vec<Result<PartState, Problem>> {
         match (self, self.package()) {
             (_, Some(files)) => {
                 let sizes: Vec<u64> = placed.iter().map(|placed| placed.part.size).collect();
-                cores::each(&sizes, &|i| files.part_state(&placed[i], lists))
+                cores::each(&sizes, &|i| files.part_state(&placed[i], lists, made.get(&placed[i].path)))
             }
             (Self::Ledger(store), _) => placed.iter().map(|placed| stored_part(store, placed)).collect(),
             _ => Vec::new(),
@@ -183,6 +148,33 @@ impl Held<'_> {
         }
         Ok(found)
     }
+
+    /// Time stamps of heads: the file that each has in a package, and the size of the head.
+    pub fn stamps(&self) -> Result<Vec<(String, u64, Vec<u8>)>, Problem> {
+        let mut found = Vec::new();
+        if let Self::Ledger(store) = self {
+            for row in store.anchors(u64::MAX >> 1)? {
+                let file = format!("ledger/anchors/{}-{}", row.size, row.name);
+                if let Some(size) = stamped_size(&file) {
+                    found.push((file, size, row.bytes));
+                }
+            }
+        }
+        for (name, _) in self.files()? {
+            if let Some(size) = stamped_size(&name) {
+                let bytes = self.small(&name)?.unwrap_or_default();
+                found.push((name, size, bytes));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The head that a kept time stamp is over, by its file: `ledger/anchors/<size>-rfc3161-….tsr`.
+pub(super) fn stamped_size(file: &str) -> Option<u64> {
+    let (size, name) = file.strip_prefix("ledger/anchors/")?.split_once('-')?;
+    let number: u64 = size.parse().ok().filter(|n: &u64| n.to_string() == size)?;
+    (name.starts_with("rfc3161-") && name.ends_with(".tsr")).then_some(number)
 }
 
 /// A package's files, which several threads may read at once.
@@ -218,44 +210,66 @@ impl Files<'_> {
         }
     }
 
-    /// The digest of each file, or why it has none, in the order of the files; of an archive also that of its bytes as a whole.
-    pub fn digests(self, files: &[(String, u64)]) -> Digests {
-        let mut sizes: Vec<u64> = files.iter().map(|(_, size)| *size).collect();
+    /// The digest of each file, or why it has none, in the order of the files; of an archive also that of its bytes as a whole. Of a file with
+    /// a salt, the commitment too, while its bytes are at hand.
+    pub fn digests(self, files: &[(String, u64)], salts: &BTreeMap<String, [u8; 32]>) -> Digests {
+        let mut sizes: Vec<u64> = files.iter().map(|(name, size)| size * if salts.contains_key(name) { 2 } else { 1 }).collect();
         if let Self::Archive(archive) = self {
             sizes.push(archive.size());
         }
         let digest = |i: usize| {
             let mut hasher = Sha256::new();
+            let mut committed = None;
             match (self, files.get(i)) {
-                (_, Some((name, _))) => self.stream(name, &mut |piece| hasher.update(piece)).map(|_| ())?,
+                (_, Some((name, _))) => {
+                    let mut commitment = salts.get(name).map(|salt| (*salt, Commitment::new(salt)));
+                    self.stream(name, &mut |piece| {
+                        hasher.update(piece);
+                        if let Some((_, commitment)) = &mut commitment {
+                            commitment.update(piece);
+                        }
+                    })?;
+                    committed =
+                        commitment.map(|(salt, commitment)| Committed { salt, size: commitment.len(), commit: commitment.finish() });
+                }
                 (Self::Archive(archive), None) => archive.stream_whole(&mut |piece| hasher.update(piece))?,
                 (Self::Folder(_), None) => {}
             }
-            Ok(Hash(hasher.finalize().into()))
+            Ok((Hash(hasher.finalize().into()), committed))
         };
         let mut of_files = cores::each(&sizes, &digest);
         let whole = if matches!(self, Self::Archive(_)) { of_files.pop() } else { None };
-        Digests { of_files, whole }
+        Digests { of_files, whole: whole.map(|whole| whole.map(|(digest, _)| digest)) }
     }
 
-    fn part_state(self, placed: &Placed, lists: &Lists) -> Result<PartState, Problem> {
+    fn part_state(self, placed: &Placed, lists: &Lists, made: Option<&Committed>) -> Result<PartState, Problem> {
         let key = (placed.seq, placed.part.name.clone());
         let Some(salt) = lists.salts.get(&key) else {
             return Ok(if lists.withheld.contains(&key) && placed.may_be_withheld() { PartState::Withheld } else { PartState::Absent });
         };
-        let mut commitment = Commitment::new(salt);
-        let there = self.stream(&placed.path, &mut |piece| commitment.update(piece))?;
-        Ok(match there {
-            None => PartState::Absent,
-            Some(size) if size == placed.part.size && commitment.finish() == placed.part.commit => PartState::Holds,
-            Some(_) => PartState::Differs,
-        })
+        let (size, commit) = match made.filter(|made| made.salt == *salt) {
+            Some(made) => (made.size, made.commit),
+            None => {
+                let mut commitment = Commitment::new(salt);
+                let Some(size) = self.stream(&placed.path, &mut |piece| commitment.update(piece))? else { return Ok(PartState::Absent) };
+                (size, commitment.finish())
+            }
+        };
+        Ok(if size == placed.part.size && commit == placed.part.commit { PartState::Holds } else { PartState::Differs })
     }
+}
+
+/// What was made of a file's bytes and a salt.
+#[derive(Clone, Copy)]
+pub(super) struct Committed {
+    pub salt: [u8; 32],
+    pub size: u64,
+    pub commit: Hash,
 }
 
 /// What a package's files hash to.
 pub(super) struct Digests {
-    pub of_files: Vec<Result<Hash, Problem>>,
+    pub of_files: Vec<Result<(Hash, Option<Committed>), Problem>>,
     /// Of the archive's bytes as a whole.
     pub whole: Option<Result<Hash, Problem>>,
 }

@@ -14,6 +14,7 @@ pub mod write;
 pub mod zip;
 
 mod cores;
+mod entries;
 mod held;
 mod signatures;
 

@@ -1,5 +1,7 @@
 //! The stage of signatures: every statement, every signature beside the chain, and the package's own.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::contents::Placed;
 use super::verify::{Options, Verifier};
 use super::{Problem, malformed_archive};
@@ -38,6 +40,8 @@ impl Verifier<'_, '_> {
                 self.check_statement(index)?;
             }
         }
+        let of_run = |e: &&super::verify::EntryFacts| e.outline.run.as_deref() == Some(self.run.as_str());
+        let opened = self.entries.iter().find(of_run).map(|e| e.outline.seq);
         for (file, row) in self.held.signatures()? {
             let (namespace, message) = match row.over {
                 Signed::Task(seq) => {
@@ -63,7 +67,7 @@ impl Verifier<'_, '_> {
             }
             let (place, of_run) = match row.over {
                 Signed::Task(seq) => (seq, self.entry(seq).is_some_and(|e| e.outline.run.as_deref() == Some(self.run.as_str()))),
-                Signed::Checkpoint(size) => (size, self.opened_before(size)),
+                Signed::Checkpoint(size) => (size, opened.is_some_and(|opened| opened < size)),
             };
             let principal = self.trust(&file, &key, namespace, place)?;
             if of_run {
@@ -173,18 +177,14 @@ impl Verifier<'_, '_> {
         Ok(())
     }
 
-    /// The files that a statement names besides the checkpoint are the report files published over the same state.
+    /// The files that a statement names besides the checkpoint are the report files published over the same state; a sign-off names all.
     fn check_subjects(&self, statement: &Statement, file: &str) -> Result<(), Problem> {
+        let published: Vec<&Placed> =
+            self.published.get(&statement.size).into_iter().flatten().filter_map(|index| self.placed.get(*index)).collect();
+        // Of several at one path the newest counts, which is the last.
+        let by_path: BTreeMap<&str, &Placed> = published.iter().filter_map(|p| Some((p.part.path.as_deref()?, *p))).collect();
         for (name, digest) in &statement.subjects {
-            let published = self.placed.iter().rev().find(|p| {
-                p.kind == EntryType::Published
-                    && p.part.path.as_ref() == Some(name)
-                    && usize::try_from(p.seq)
-                        .ok()
-                        .and_then(|i| self.entries.get(i))
-                        .is_some_and(|e| e.published.map(|(size, _)| size) == Some(statement.size))
-            });
-            let Some(published) = published else {
+            let Some(published) = by_path.get(name.as_str()) else {
                 return fault(
                     format!("REPORT-MISMATCH({name})"),
                     format!("{file} is over a report that was not published at {}", statement.size),
@@ -195,9 +195,12 @@ impl Verifier<'_, '_> {
             }
         }
         if statement.kind == "signoff" {
-            let covered = |p: &&Placed| statement.subjects.iter().any(|(name, _)| p.part.path.as_ref() == Some(name));
-            let published = self.placed.iter().filter(|p| self.published_at(p) == Some(statement.size));
-            if let Some(left_out) = published.into_iter().find(|p| !covered(p)) {
+            let named: BTreeSet<&str> = statement.subjects.iter().map(|(name, _)| name.as_str()).collect();
+            let left_out = |p: &&Placed| {
+                let of_run = self.entry(p.seq).is_some_and(|e| e.outline.run.as_deref() == Some(self.run.as_str()));
+                of_run && p.part.path.as_deref().is_none_or(|path| !named.contains(path))
+            };
+            if let Some(left_out) = published.into_iter().find(left_out) {
                 return fault(
                     format!("REPORT-MISMATCH({})", left_out.path),
                     format!("{file} leaves {} out of what it signs", left_out.path),
@@ -207,12 +210,6 @@ impl Verifier<'_, '_> {
         Ok(())
     }
 
-    /// The size that a part was published over, if it was published for this run.
-    fn published_at(&self, placed: &Placed) -> Option<u64> {
-        let entry = usize::try_from(placed.seq).ok().and_then(|i| self.entries.get(i))?;
-        entry.published.filter(|_| entry.outline.run.as_deref() == Some(self.run.as_str())).map(|(size, _)| size)
-    }
-
     fn signed_by(&self, file: &str, signature: &[u8], namespace: Namespace, message: &[u8]) -> Result<PublicKey, Problem> {
         sshsig::verify(signature, namespace, message).or_else(|error| fault(format!("BAD-SIGNATURE({file})"), error.to_string()))
     }
@@ -220,7 +217,8 @@ impl Verifier<'_, '_> {
     /// What the verifier's own file says: the principal, or a fault; `None` when no file was given.
     /// `place`: the signature was made when the ledger had at least so many entries, so that a revocation before it counts.
     fn trust(&mut self, file: &str, key: &PublicKey, namespace: Namespace, place: u64) -> Result<Option<String>, Problem> {
-        let principal = standing(self.options, file, key, namespace, &self.at)?;
+        let at = self.stamped_statement(file, place).unwrap_or(&self.at);
+        let principal = standing(self.options, file, key, namespace, at)?;
         if let Some(seq) = self.revoked.get(key).filter(|seq| **seq < place && principal.is_some()) {
             return fault(format!("KEY-REVOKED({file})"), format!("entry {seq} took the key {} away", key.fingerprint()));
         }
@@ -229,14 +227,16 @@ impl Verifier<'_, '_> {
         Ok(principal)
     }
 
-    fn entry(&self, seq: u64) -> Option<&super::verify::EntryFacts> {
-        usize::try_from(seq).ok().and_then(|i| self.entries.get(i))
+    /// When a statement's signature was there at the latest, by a time stamp of a head that covers its entry. What lies beside the chain is
+    /// covered by none.
+    fn stamped_statement(&self, file: &str, seq: u64) -> Option<&str> {
+        let entry = self.entry(seq).filter(|e| e.outline.kind.statement_kind().is_some())?;
+        let kind = entry.outline.kind.statement_kind()?;
+        self.stamped(seq).filter(|_| file == format!("sig/{seq}-{kind}.sig"))
     }
 
-    /// Whether the run's first entry is among the first `size`.
-    fn opened_before(&self, size: u64) -> bool {
-        let of_run = |e: &&super::verify::EntryFacts| e.outline.run.as_deref() == Some(self.run.as_str());
-        self.entries.iter().find(of_run).is_some_and(|opened| opened.outline.seq < size)
+    fn entry(&self, seq: u64) -> Option<&super::verify::EntryFacts> {
+        usize::try_from(seq).ok().and_then(|i| self.entries.get(i))
     }
 
     fn worked(&mut self, principal: Option<String>, key: PublicKey) {

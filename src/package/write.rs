@@ -122,15 +122,22 @@ fn outlines(store: &Store) -> Result<Vec<Outline>, Problem> {
     let mut walk = crate::chain::verify::Walk::new();
     store.walk(|stored| {
         let raw = walk.next(stored)?;
-        found.push(outline(stored.seq, &raw));
+        found.push(outline(stored.seq, &raw, true));
         Ok(())
     })?;
     Ok(found)
 }
 
-pub(super) fn outline(seq: u64, raw: &RawHeader<'_>) -> Outline {
+/// The outline of an entry, its parts only where they are wanted.
+pub(super) fn outline(seq: u64, raw: &RawHeader<'_>, parts: bool) -> Outline {
     let redacts = (raw.kind == EntryType::PartRedacted).then(|| raw.body_natural("seq").zip(raw.body_text("part"))).flatten();
-    Outline { seq, kind: raw.kind, run: raw.run.map(str::to_owned), parts: raw.parts.iter().map(PartRef::to_owned).collect(), redacts }
+    Outline {
+        seq,
+        kind: raw.kind,
+        run: raw.run.map(str::to_owned),
+        parts: if parts { raw.parts.iter().map(PartRef::to_owned).collect() } else { Vec::new() },
+        redacts,
+    }
 }
 
 fn published_over(store: &Store, entries: &[Outline], run: &str, n: u64) -> Result<(), Problem> {

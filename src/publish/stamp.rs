@@ -8,6 +8,7 @@ use chrono::NaiveDateTime;
 
 use super::{PublishError, Result};
 use crate::chain::{AnchorRow, Store, hash};
+use crate::sign::stamp::StampError;
 
 /// A time-stamp query (RFC 3161, 2.4.1) over SHA-256 of the bytes: version 1, a random nonce, the authority's certificate wanted.
 pub fn query(bytes: &[u8]) -> Result<Vec<u8>> {
@@ -29,43 +30,15 @@ fn der(tag: u8, pieces: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// Checks a reply over these bytes with `openssl ts -verify` against the authority's certificates; the time it vouches for, in UTC.
+/// Checks a reply over these bytes against the authority's certificates; the time it vouches for, in UTC.
 pub fn verified(bytes: &[u8], reply: &[u8], authorities: &Path) -> Result<NaiveDateTime> {
-    let io = |source| PublishError::Io { what: "cannot write a temporary file".into(), source };
-    let folder = tempfile::tempdir().map_err(io)?;
-    let (data, tsr) = (folder.path().join("data"), folder.path().join("reply.tsr"));
-    std::fs::write(&data, bytes).and_then(|()| std::fs::write(&tsr, reply)).map_err(io)?;
-    let mut verify = Command::new("openssl");
-    verify.args(["ts", "-verify", "-data"]).arg(&data).arg("-in").arg(&tsr).arg("-CAfile").arg(authorities);
-    let (held, said) = openssl(verify)?;
-    if !held {
-        let why = said.lines().find(|line| line.contains("error") || line.contains("FAILED")).unwrap_or("openssl ts refuses it").to_owned();
-        return Err(PublishError::refused(
-            format!("the time stamp does not hold: {why}"),
-            "is --tsa-ca the authority's own certificate, and the reply the answer to this head's query?",
-        ));
-    }
-    let mut read = Command::new("openssl");
-    read.args(["ts", "-reply", "-text", "-in"]).arg(&tsr);
-    let (_, text) = openssl(read)?;
-    let time = text.lines().find_map(|line| line.strip_prefix("Time stamp: ")).map(str::trim);
-    // `Nov  3 07:00:00 2026 GMT`, perhaps with a fraction after the seconds.
-    let whole: Option<String> = time.map(|time| {
-        let (before, after) = time.split_once('.').unwrap_or((time, ""));
-        match after.split_once(' ') {
-            Some((_, rest)) => format!("{before} {rest}"),
-            None => before.to_owned(),
-        }
-    });
-    whole
-        .and_then(|time| NaiveDateTime::parse_from_str(&time, "%b %e %H:%M:%S %Y GMT").ok())
-        .ok_or_else(|| PublishError::refused("openssl ts shows no time in the reply", "openssl ts -reply -text -in REPLY shows what it is"))
-}
-
-fn openssl(mut command: Command) -> Result<(bool, String)> {
-    let output = command.stdin(Stdio::null()).output().map_err(|source| PublishError::Io { what: "cannot run openssl".into(), source })?;
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    Ok((output.status.success(), text))
+    crate::sign::stamp::verified(bytes, reply, authorities).map_err(|error| {
+        let hint = match error {
+            StampError::NotAsked(_) => "openssl must be installed and in PATH",
+            StampError::DoesNotHold(_) => "is --tsa-ca the authority's own certificate, and the reply the answer to this head's query?",
+        };
+        PublishError::refused(error.to_string(), hint)
+    })
 }
 
 /// Keeps a checked reply over the head of `size` entries beside the chain; packages carry it. Gives the row's name and the time.

@@ -10,6 +10,7 @@ pub mod decision;
 pub mod keys;
 pub mod signers;
 pub mod sshsig;
+pub mod stamp;
 pub mod statement;
 
 pub use agent::AgentKey;

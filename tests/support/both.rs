@@ -67,6 +67,7 @@ fn question(path: &Path, options: &Options) -> Value {
         "against": options.against.as_ref().map(|(id, leaves)| json!([id.to_hex(), leaves.iter().map(|leaf| leaf.to_hex()).collect::<Vec<_>>()])),
         "times": options.times,
         "policy": options.policy.as_ref().map(hex::encode),
+        "tsa_ca": options.tsa_ca,
         "at": options.at,
         "run": options.run,
     })
@@ -103,6 +104,7 @@ fn told(found: &Verification) -> Value {
         "decision": found.decision,
         "stages": stages,
         "signatures": signatures,
+        "stamps": found.stamps.iter().map(|s| json!({"file": s.file, "size": s.size, "time": s.time})).collect::<Vec<_>>(),
         "absent": found.absent.iter().map(|(path, word)| json!({"path": path, "word": word})).collect::<Vec<_>>(),
         "findings": found.findings,
     })

@@ -22,7 +22,7 @@ def options(asked):
         expect_root=None if asked.get("expect_root") is None else bytes.fromhex(asked["expect_root"]),
         times=asked.get("times"), policy=None if asked.get("policy") is None else bytes.fromhex(asked["policy"]),
         against=None if asked.get("against") is None else (bytes.fromhex(asked["against"][0]), [bytes.fromhex(leaf) for leaf in asked["against"][1]]),
-        at=asked.get("at"), run=asked.get("run"))
+        tsa_ca=asked.get("tsa_ca"), at=asked.get("at"), run=asked.get("run"))
 
 
 def header(asked):

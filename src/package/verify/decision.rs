@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{EntryFacts, EntryType, Placed, Problem, Verifier, contents, fault};
+use super::{EntryFacts, Placed, Problem, Verifier, contents, fault};
 use crate::package::held::SMALL;
 use crate::sign::decision::Policy;
 use crate::sign::{Decision, evaluate};
@@ -14,9 +14,7 @@ impl Verifier<'_, '_> {
         }
         let n = contents::cut(&self.entries, &self.run);
         for entry in self.entries.iter().filter(|e| e.outline.run.as_deref() == Some(self.run.as_str())) {
-            if matches!(entry.outline.kind, EntryType::RunOpened | EntryType::TaskStarted | EntryType::TaskResult | EntryType::Note) {
-                self.workers.principals.insert(entry.actor.clone());
-            }
+            self.workers.principals.extend(entry.actor.clone());
         }
         if self.options.signers.is_none() {
             return Ok(format!("{} sign-offs; not judged without your allowed_signers", self.signoffs.len()));
@@ -81,8 +79,8 @@ impl Verifier<'_, '_> {
         let hours = |n: i64| chrono::Duration::try_hours(n).filter(|_| n > 0);
         for signoff in &mut self.signoffs {
             let of_run = |e: &&EntryFacts| e.outline.run.as_deref() == Some(self.run.as_str()) && e.outline.seq < signoff.size;
-            let last = self.entries.iter().rev().find(of_run).and_then(|e| time(&e.ts));
-            let decided = usize::try_from(signoff.seq).ok().and_then(|i| self.entries.get(i)).and_then(|e| time(&e.ts));
+            let last = self.entries.iter().rev().find(of_run).and_then(|e| time(e.ts()));
+            let decided = usize::try_from(signoff.seq).ok().and_then(|i| self.entries.get(i)).and_then(|e| time(e.ts()));
             let Some(decided) = decided else { continue };
             let after =
                 |from: Option<_>, most| from.zip(hours(most)).and_then(|(from, most)| chrono::DateTime::checked_add_signed(from, most));

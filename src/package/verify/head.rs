@@ -1,14 +1,17 @@
 //! The stages of head and anchors: is this the history that it says it is, and the one that others know?
 
-use super::{Checkpoint, EntryFacts, EntryType, Manifest, Outline, Placed, Problem, Verifier, contents, fault, place};
+use super::{Checkpoint, EntryFacts, EntryType, Manifest, Outline, Placed, Problem, Stamp, Verifier, contents, fault, place};
 use crate::chain::{Hash, LedgerId};
+use crate::sign::decision::to_microseconds;
+use crate::sign::stamp::{self, StampError};
 
 impl Verifier<'_, '_> {
     pub(super) fn check_head(&mut self) -> Result<String, Problem> {
         let size = self.tree.size();
         let entries = &self.entries;
         let note = if self.is_package() {
-            let Some(manifest) = self.held.small("manifest.json")?.as_deref().and_then(Manifest::parse) else {
+            let Some(manifest) = self.manifest.take() else {
+                self.held.small("manifest.json")?;
                 return fault("EDITED(manifest.json)", "manifest.json is missing or not of its one form");
             };
             self.run.clone_from(&manifest.run);
@@ -34,6 +37,12 @@ impl Verifier<'_, '_> {
             return fault("WRONG-LEDGER", "this is not the ledger or run that you expect");
         }
         self.placed = if self.is_package() { place(entries, &self.run) } else { all_parts(entries) };
+        for (index, placed) in self.placed.iter().enumerate().filter(|(_, placed)| placed.kind == EntryType::Published) {
+            let entry = usize::try_from(placed.seq).ok().and_then(|seq| entries.get(seq));
+            if let Some((size, _)) = entry.and_then(|entry| entry.published) {
+                self.published.entry(size).or_default().push(index);
+            }
+        }
         Ok(note)
     }
 
@@ -127,10 +136,51 @@ impl Verifier<'_, '_> {
         if let Some((size, root)) = self.options.known {
             self.not_rolled_back(size, root)?;
         }
+        heads += self.check_stamps()?;
         Ok(match heads {
             0 => "none given: a chain alone cannot show that nothing was cut off or rewritten as a whole".into(),
             n => format!("{n} heads that others held are on this history"),
         })
+    }
+}
+
+impl Verifier<'_, '_> {
+    /// Time stamps of heads that lie in here, by authorities that the verifier trusts. How many hold.
+    fn check_stamps(&mut self) -> Result<usize, Problem> {
+        let stamps = self.held.stamps()?;
+        let Some(authorities) = &self.options.tsa_ca else {
+            if !stamps.is_empty() {
+                self.findings
+                    .push(format!("time stamps kept: {}, not examined without certificates of their authorities (--tsa-ca)", stamps.len()));
+            }
+            return Ok(0);
+        };
+        for (file, size, reply) in stamps {
+            let Some(root) = self.tree.root_at(size) else {
+                return fault("TRUNCATED", format!("{file} stamps a head of {size} entries; {} are here", self.tree.size()));
+            };
+            let text = Checkpoint { ledger_id: self.id, size, root }.text();
+            match stamp::verified(text.as_bytes(), &reply, authorities) {
+                Ok(time) => self.stamps.push(Stamp { file, size, time: time.format("%Y-%m-%dT%H:%M:%SZ").to_string() }),
+                Err(StampError::DoesNotHold(why)) => {
+                    return fault(
+                        format!("BAD-TIMESTAMP({file})"),
+                        format!("by the certificates that you gave, {file} does not hold: {why}"),
+                    );
+                }
+                Err(error) => return Err(Problem::Io(error.to_string())),
+            }
+        }
+        if self.stamps.is_empty() {
+            self.findings.push("no time stamp is kept here".into());
+        }
+        Ok(self.stamps.len())
+    }
+
+    /// When entry `seq` was there at the latest: the earliest time stamp of a head that covers it, where that is before the verifier's time.
+    pub(in crate::package) fn stamped(&self, seq: u64) -> Option<&str> {
+        let earliest = self.stamps.iter().filter(|stamp| stamp.size > seq).map(|stamp| stamp.time.as_str()).min()?;
+        (to_microseconds(earliest) < to_microseconds(&self.at)).then_some(earliest)
     }
 }
 

@@ -10,17 +10,17 @@ mod proof;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::contents::{self, Outline, Placed, place};
-use super::held::{Held, Lists, PartState};
-use super::manifest::{Manifest, parse_sums};
+use super::contents::{self, Outline, Placed, default_path, place};
+use super::held::{Committed, Held, Lists, PartState};
+use super::manifest::{Manifest, parse_salts, parse_sums};
 pub use super::signatures::SignatureFact;
 use super::write::{digest_of, outline};
-use super::{Problem, scan};
+use super::{Problem, entries, scan};
 use crate::chain::header::RawHeader;
 use crate::chain::merkle::Tree;
-use crate::chain::verify::Walk;
+use crate::chain::verify::Links;
 use crate::chain::{Checkpoint, EntryType, Fault, Hash, LedgerId, Store};
 use crate::sign::decision::Workers;
 use crate::sign::{AllowedSigners, Decision, PublicKey, Signoff};
@@ -36,6 +36,8 @@ pub struct Options {
     pub at: Option<String>,
     /// When single signatures were made, where a time stamp proves it: file in the package, `YYYY-MM-DDTHH:MM:SS…Z`.
     pub times: BTreeMap<String, String>,
+    /// Certificates (PEM) of the authorities whose time stamps count; without them, time stamps are not examined.
+    pub tsa_ca: Option<PathBuf>,
     /// The `ledger.toml` that the run must have been opened with, byte for byte.
     pub policy: Option<Vec<u8>>,
     /// Heads that somebody else held.
@@ -88,6 +90,8 @@ pub struct Verification {
     /// The verdict that the run's own newest publication or closing recorded.
     pub recorded_verdict: Option<String>,
     pub signatures: Vec<SignatureFact>,
+    /// Time stamps of heads that hold.
+    pub stamps: Vec<Stamp>,
     /// Parts that are lawfully absent: path, and REDACTED or WITHHELD.
     pub absent: Vec<(String, &'static str)>,
     /// What is no fault but should be known: CLOCK(seq), SIGNERS-DIFFER.
@@ -109,6 +113,7 @@ impl Verification {
             decision: None,
             recorded_verdict: None,
             signatures: Vec::new(),
+            stamps: Vec::new(),
             absent: Vec::new(),
             findings: Vec::new(),
         }
@@ -120,14 +125,26 @@ impl Verification {
     }
 }
 
+/// A time stamp that holds: the head of so many entries existed at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The file in the package.
+    pub file: String,
+    pub size: u64,
+    /// `YYYY-MM-DDTHH:MM:SSZ`.
+    pub time: String,
+}
+
 /// An entry as later stages need it.
 pub(super) struct EntryFacts {
     pub outline: Outline,
     pub published: Option<(u64, Hash)>,
-    ts: String,
-    actor: String,
-    task: Option<String>,
-    attempt: Option<u32>,
+    /// `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
+    ts: [u8; 27],
+    /// Of entries that are a run's work: who did it.
+    actor: Option<String>,
+    /// Of `task.started`: the task and the attempt.
+    started: Option<(String, Option<u32>)>,
     verdict: Option<String>,
 }
 
@@ -167,7 +184,10 @@ pub(super) struct Verifier<'a, 'o> {
     pub id: LedgerId,
     pub run: String,
     pub placed: Vec<Placed>,
+    /// Which of them are reports, by the size that they were published at.
+    pub published: BTreeMap<u64, Vec<usize>>,
     pub facts: Vec<SignatureFact>,
+    pub stamps: Vec<Stamp>,
     pub signoffs: Vec<Signoff>,
     /// Good signatures for this run: role, principal, key.
     pub signed: Vec<(crate::sign::Namespace, Option<String>, PublicKey)>,
@@ -175,7 +195,11 @@ pub(super) struct Verifier<'a, 'o> {
     pub revoked: BTreeMap<PublicKey, u64>,
     pub workers: Workers,
     /// What each file of a package hashes to, in the order of the files.
-    digests: Vec<Result<Hash, Problem>>,
+    digests: Vec<Result<(Hash, Option<Committed>), Problem>>,
+    /// What a package says it is, where it says so in its one form.
+    manifest: Option<Manifest>,
+    /// Commitments that were made while files were hashed.
+    committed: BTreeMap<String, Committed>,
     lists: Lists,
     absent: Vec<(String, &'static str)>,
     findings: Vec<String>,
@@ -232,39 +256,32 @@ fn opened(path: &Path) -> Result<Opened, NotOpened> {
 
 /// The id of the ledger that something says it is, believed by nobody: to look up what is known of it. `None`: it does not say.
 pub fn ledger_id(path: &Path) -> Option<LedgerId> {
-    let mut id = None;
-    let mut first = |stored: &crate::chain::verify::Stored<'_>| {
-        id = RawHeader::read(0, stored.header).ok().and_then(|raw| raw.body_text("ledger_id")).and_then(|hex| LedgerId::from_hex(&hex));
-        Err(Fault::new("MALFORMED(0)", "only the first entry is looked at"))
-    };
     match opened(path).ok()? {
         Opened::Ledger(store) => Some(store.ledger_id()),
-        Opened::Package(held, _) => {
-            // It ends with the fault that stops it after the first entry, or with another one: then there is nothing to look up.
-            let _ = held.entries(&mut first);
-            id
-        }
+        Opened::Package(held, _) => entries::first_id(&held),
     }
 }
 
 /// Every leaf of a package, its folder or a ledger, for a comparison. What does not hold by itself cannot be compared with.
 pub fn leaves(path: &Path) -> Result<(LedgerId, Vec<Hash>), Problem> {
-    let (mut walk, mut leaves) = (Walk::new(), Vec::new());
-    let mut each = |stored: &crate::chain::verify::Stored<'_>| {
-        walk.next(stored)?;
-        leaves.push(stored.leaf);
-        Ok(())
+    let (mut links, mut leaves) = (Links::default(), Vec::new());
+    let mut read = |held: &Held<'_>| {
+        entries::each(held, &|_, _| (), &mut |seen, ()| {
+            links.follow(&seen)?;
+            leaves.push(seen.leaf);
+            Ok(())
+        })
     };
     match opened(path)? {
-        Opened::Ledger(store) => Held::Ledger(&store).entries(&mut each)?,
+        Opened::Ledger(store) => read(&Held::Ledger(&store))?,
         Opened::Package(held, sidecar) => {
             if let Some(sidecar) = sidecar {
                 sidecar.names(&digest_of(path)?)?;
             }
-            held.entries(&mut each)?;
+            read(&held)?;
         }
     }
-    match walk.ledger_id() {
+    match links.ledger_id() {
         Some(id) => Ok((id, leaves)),
         None => fault("MALFORMED(0)", "no entry"),
     }
@@ -316,12 +333,16 @@ fn finish(opened: Result<(Held<'_>, Option<Sidecar>), Fault>, what: &'static str
         id: LedgerId([0; 16]),
         run: String::new(),
         placed: Vec::new(),
+        published: BTreeMap::new(),
         facts: Vec::new(),
+        stamps: Vec::new(),
         signoffs: Vec::new(),
         signed: Vec::new(),
         revoked: BTreeMap::new(),
         workers: Workers::default(),
         digests: Vec::new(),
+        manifest: None,
+        committed: BTreeMap::new(),
         lists: Lists::default(),
         absent: Vec::new(),
         findings: Vec::new(),
@@ -354,6 +375,7 @@ fn finish(opened: Result<(Held<'_>, Option<Sidecar>), Fault>, what: &'static str
     }
     found.decision = verifier.decision.map(|d| d.to_string());
     found.signatures = verifier.facts;
+    found.stamps = verifier.stamps;
     found.absent = verifier.absent;
     found.findings = verifier.findings;
     Ok(found)
@@ -387,9 +409,14 @@ impl Verifier<'_, '_> {
     }
 
     /// Hashes every byte of a package: each file, and of an archive the whole beside them. What the files must hash to is asked later.
+    ///
+    /// Evidence is hashed twice, for the list of files and for its entry. Which salt its entry wants is a guess until the entries are read, by
+    /// the name that parts have unless their entry gives them another: a wrong guess costs time, and is made good when parts are checked.
     fn check_archive(&mut self) -> Result<String, Problem> {
         let Some(files) = self.held.package() else { return Ok("a ledger's tables".into()) };
-        let digests = files.digests(&self.held.files()?);
+        let salts = self.held.text("ledger/salts").ok().and_then(|text| parse_salts(&text)).unwrap_or_default();
+        let salts = salts.into_iter().map(|(seq, name, salt)| (default_path(seq, &name), salt)).collect();
+        let digests = files.digests(&self.held.files()?, &salts);
         self.digests = digests.of_files;
         match (digests.whole, &self.sidecar) {
             (Some(whole), Some(sidecar)) => {
@@ -416,48 +443,50 @@ impl Verifier<'_, '_> {
             return fault(format!("MISSING({name})"), format!("{name} is listed in SHA256SUMS and is not here"));
         }
         for ((name, _), found) in files.iter().zip(std::mem::take(&mut self.digests)) {
-            if listed.get(name.as_str()).is_some_and(|digest| !matches!(found, Ok(found) if found == *digest)) {
-                found?;
+            let Some(digest) = listed.get(name.as_str()) else { continue };
+            let (found, committed) = found?;
+            if found != *digest {
                 return fault(format!("EDITED({name})"), format!("{name} is not what SHA256SUMS lists"));
             }
+            self.committed.extend(committed.map(|committed| (name.clone(), committed)));
         }
         Ok(format!("{} files, each as listed", files.len()))
     }
 
     fn check_entries(&mut self) -> Result<String, Problem> {
-        let (mut walk, mut entries, mut tree) = (Walk::new(), Vec::new(), Tree::default());
-        let mut attempts: BTreeMap<(String, String), u32> = BTreeMap::new();
-        let mut runs = BTreeSet::new();
+        let (mut links, mut entries, mut tree) = (Links::default(), Vec::new(), Tree::default());
+        let mut runs: BTreeMap<String, BTreeMap<String, u32>> = BTreeMap::new();
         let mut findings = Vec::new();
-        let mut last_ts = String::new();
-        self.held.entries(&mut |stored| {
-            let raw = walk.next(stored)?;
-            tree.push(stored.leaf);
-            let facts = facts(stored.seq, &raw);
-            let seq = stored.seq;
-            if facts.ts < last_ts {
+        // Which run the package says it is about is judged later; where that cannot be read, nothing that depends on it is reached.
+        let manifest = if self.is_package() { self.held.small("manifest.json").ok().flatten() } else { None };
+        self.manifest = manifest.as_deref().and_then(Manifest::parse);
+        let about = self.manifest.as_ref().map(|manifest| manifest.run.clone());
+        let of = |run: Option<&str>| run.is_none() || about.is_none() || run == about.as_deref();
+        entries::each(&self.held, &|seq, raw| EntryFacts::of(seq, raw, of(raw.run)), &mut |seen, facts: EntryFacts| {
+            links.follow(&seen)?;
+            tree.push(seen.leaf);
+            let seq = seen.seq;
+            if entries.last().is_some_and(|before: &EntryFacts| facts.ts < before.ts) {
                 findings.push(format!("CLOCK({seq}): entry {seq} is dated before the entry it follows"));
             }
-            last_ts.clone_from(&facts.ts);
-            let run = facts.outline.run.clone();
-            if let Some(run) = &run {
-                let opens = raw.kind == EntryType::RunOpened;
-                if opens != runs.insert(run.clone()) {
+            if let Some(run) = &facts.outline.run {
+                let opens = facts.outline.kind == EntryType::RunOpened;
+                if opens == runs.contains_key(run) {
                     return Err(Fault::new(format!("MALFORMED({seq})"), format!("run {run} is opened by its first entry, once")));
                 }
-            }
-            if raw.kind == EntryType::TaskStarted {
-                let task = facts.task.clone().unwrap_or_default();
-                let before = attempts.entry((run.unwrap_or_default(), task.clone())).or_default();
-                if facts.attempt != Some(*before + 1) {
-                    return Err(Fault::new(format!("ATTEMPT-GAP({task})"), format!("entry {seq} is no attempt {} of {task}", *before + 1)));
+                if opens {
+                    runs.insert(run.clone(), BTreeMap::new());
                 }
-                *before += 1;
+                if let Some((task, attempt)) = &facts.started
+                    && let Some(attempts) = runs.get_mut(run)
+                {
+                    next_attempt(attempts, seq, task, *attempt)?;
+                }
             }
             entries.push(facts);
             Ok(())
         })?;
-        let Some(id) = walk.ledger_id() else { return fault("MALFORMED(0)", "no entry") };
+        let Some(id) = links.ledger_id() else { return fault("MALFORMED(0)", "no entry") };
         (self.id, self.entries, self.tree) = (id, entries, tree);
         self.findings.append(&mut findings);
         Ok(format!("{} entries, one chain", self.tree.size()))
@@ -468,18 +497,44 @@ impl Verifier<'_, '_> {
     }
 }
 
-fn facts(seq: u64, raw: &RawHeader<'_>) -> EntryFacts {
-    let is = |kind| raw.kind == kind;
-    let published = is(EntryType::Published)
-        .then(|| raw.body_natural("size").zip(raw.body_text("root").and_then(|hex| Hash::from_hex(&hex))))
-        .flatten();
-    EntryFacts {
-        outline: outline(seq, raw),
-        published,
-        ts: raw.ts.to_owned(),
-        actor: raw.actor(),
-        task: raw.task(),
-        attempt: raw.attempt,
-        verdict: (is(EntryType::Published) || is(EntryType::RunClosed)).then(|| raw.body_text("verdict")).flatten(),
+/// Attempts of a task in a run count 1, 2, 3 …
+fn next_attempt(attempts: &mut BTreeMap<String, u32>, seq: u64, task: &str, attempt: Option<u32>) -> Result<(), Fault> {
+    let before = attempts.get(task).copied().unwrap_or_default();
+    if attempt != before.checked_add(1) {
+        return Err(Fault::new(format!("ATTEMPT-GAP({task})"), format!("entry {seq} is not the attempt after {before} of {task}")));
+    }
+    match attempts.get_mut(task) {
+        Some(count) => *count = before + 1,
+        None => drop(attempts.insert(task.to_owned(), 1)),
+    }
+    Ok(())
+}
+
+impl EntryFacts {
+    /// Of an entry of a run that a package is not about, its parts and people are not kept: they are other packages' affair.
+    fn of(seq: u64, raw: &RawHeader<'_>, ours: bool) -> Self {
+        let is = |kind| raw.kind == kind;
+        let published = is(EntryType::Published)
+            .then(|| raw.body_natural("size").zip(raw.body_text("root").and_then(|hex| Hash::from_hex(&hex))))
+            .flatten();
+        let mut stamp = [0; 27];
+        // A header's ts has this length, and no other.
+        stamp.iter_mut().zip(raw.ts.bytes()).for_each(|(to, from)| *to = from);
+        Self {
+            outline: outline(seq, raw, ours),
+            published,
+            ts: stamp,
+            actor: (ours && WORK.contains(&raw.kind)).then(|| raw.actor()),
+            started: is(EntryType::TaskStarted).then(|| (raw.task().unwrap_or_default(), raw.attempt)),
+            verdict: (is(EntryType::Published) || is(EntryType::RunClosed)).then(|| raw.body_text("verdict")).flatten(),
+        }
+    }
+
+    /// When it was appended, by the clock of whoever did.
+    fn ts(&self) -> &str {
+        std::str::from_utf8(&self.ts).unwrap_or_default()
     }
 }
+
+/// The entries that are a run's work: whoever acted in them does not decide on it.
+const WORK: [EntryType; 4] = [EntryType::RunOpened, EntryType::TaskStarted, EntryType::TaskResult, EntryType::Note];

@@ -16,7 +16,7 @@ impl Verifier<'_, '_> {
         let redacted: BTreeSet<(u64, String)> =
             self.entries.iter().filter(|e| self.is_ours(e.outline.run.as_deref())).filter_map(|e| e.outline.redacts.clone()).collect();
         let mut held = 0;
-        for (placed, state) in self.placed.iter().zip(self.held.part_states(&self.placed, &self.lists)) {
+        for (placed, state) in self.placed.iter().zip(self.held.part_states(&self.placed, &self.lists, &self.committed)) {
             let path = &placed.path;
             match state? {
                 PartState::Holds => held += 1,
