@@ -80,7 +80,11 @@ fn a_stamp_holds_at_the_time_of_stamping_and_dates_what_it_covers() {
     // Nobody's certificates: it is said that nobody looked.
     let found = verify(&zip, &trusting()).unwrap();
     assert_eq!(found.verdict, "VERIFIED", "{:?}", found.fault());
-    assert!(found.stamps.is_empty() && found.findings.iter().any(|f| f.starts_with("time stamps kept: 1, not examined")), "{:?}", found.findings);
+    assert!(
+        found.stamps.is_empty() && found.findings.iter().any(|f| f.starts_with("time stamps kept: 1, not examined")),
+        "{:?}",
+        found.findings
+    );
 
     // After both the approver's key and the authority's own certificate have ended.
     let found = verify(&zip, &by(&authority, signers())).unwrap();
