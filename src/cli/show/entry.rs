@@ -57,7 +57,7 @@ fn result(ui: &Ui, document: &ResultDocument, us: Option<i64>) {
     }
 }
 
-/// Failures whole, then what is open, then what passed in a line each, then what there was nothing of.
+/// Failures whole, the gravest first, then what is open, then what passed in a line each, then what there was nothing of.
 fn checks(ui: &Ui, store: &Store, entry: &Entry, rows: usize) -> Result<(), CliError> {
     let mut all = Vec::new();
     for part in entry.header.parts.iter().filter(|part| part.name.starts_with("check-")) {
@@ -69,6 +69,8 @@ fn checks(ui: &Ui, store: &Store, entry: &Entry, rows: usize) -> Result<(), CliE
             },
         }
     }
+    // The gravest first; of equals, in the order they were asked.
+    all.sort_by_key(|evidence: &Evidence| std::cmp::Reverse(evidence.severity));
     let of = |word: &'static str| all.iter().filter(move |evidence| evidence.outcome.word() == word);
     for evidence in of("fail").chain(of("unknown")) {
         ui.answer("");

@@ -79,7 +79,9 @@ impl Model {
 pub(super) fn roles(shape: &Shape, stated: &Tenancy, said: &mut Vec<&'static str>) -> (Vec<String>, Vec<String>) {
     if !stated.roles.is_empty() {
         said.push("roles");
-        return (stated.roles.clone(), Vec::new());
+        let unstated = |role: &&String| !stated.roles.contains(role) && !stated.trusted_roles.contains(role);
+        let left: BTreeSet<&String> = shape.grantees.iter().filter(unstated).collect();
+        return (stated.roles.clone(), left.into_iter().map(|role| format!("role {role} (not stated)")).collect());
     }
     let named = shape.policies.iter().flat_map(|policy| policy.roles.iter().cloned());
     // A role of a policy that owns the tables or administers is no application role; grants say who reaches a table at all.
