@@ -56,6 +56,7 @@ pub fn coverage(evidence: &[Evidence], model: &Value, headline: &str, mutation: 
         let row = evidence.iter().filter(|e| e.check.as_str() == code).flat_map(|e| &e.rows).find(|row| row.subject == table);
         match row.map(|row| (row.ok, row.observed.as_str())) {
             None => "not examined".to_owned(),
+            Some((Some(true), observed)) if observed.starts_with("everybody's") => "everybody's".to_owned(),
             Some((Some(true), _)) => "yes".to_owned(),
             Some((Some(false), observed)) => format!("NO: {observed}"),
             Some((None, why)) => format!("undecided: {why}"),

@@ -97,7 +97,9 @@ pub(super) fn roles(shape: &Shape, stated: &Tenancy, said: &mut Vec<&'static str
         true => roles.retain(|role| !above.contains(role)),
         false => above.clear(),
     }
-    let roles = roles.into_iter().filter(|role| !stated.trusted_roles.contains(role)).collect();
+    let mut roles: Vec<String> = roles.into_iter().filter(|role| !stated.trusted_roles.contains(role)).collect();
+    // Visitors come last: what members reach says more.
+    roles.sort_by_key(|role| role == "anon");
     (roles, above.into_iter().map(|role| format!("role {role}")).collect())
 }
 
