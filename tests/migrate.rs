@@ -8,6 +8,8 @@ mod support;
 mod day;
 #[path = "migrate/execute.rs"]
 mod execute;
+#[path = "migrate/lost.rs"]
+mod lost;
 #[path = "migrate/psql.rs"]
 mod psql;
 #[path = "migrate/reference.rs"]

@@ -179,9 +179,10 @@ pub fn summary(ui: &Ui, connected: &Connected, finished: &Finished, selection: &
         Exit::NoGo => Tone::Bad,
         _ => Tone::Open,
     };
-    let next = match Exit::from(judgement.verdict) {
-        Exit::Good => "ledger go-no-go · ledger report --format all · ledger sign-off --decision go --as PRINCIPAL --key FILE".to_owned(),
-        _ => match judgement.tasks.iter().find(|judged| judged.outcome != Outcome::Pass).and_then(|judged| judged.seq) {
+    let next = match (super::status::cut_off(&finished.run, judgement), Exit::from(judgement.verdict)) {
+        (Some(seq), _) => format!("ledger show {seq} · ledger run --resume"),
+        (None, Exit::Good) => "ledger go-no-go · ledger report --format all · ledger sign-off --decision go --as PRINCIPAL --key FILE".to_owned(),
+        (None, _) => match judgement.tasks.iter().find(|judged| judged.outcome != Outcome::Pass).and_then(|judged| judged.seq) {
             Some(seq) => format!("ledger show {seq} · mend it · ledger run"),
             None => "ledger run --resume".to_owned(),
         },

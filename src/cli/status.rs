@@ -94,6 +94,9 @@ fn said(run: &Run, judged: &JudgedTask) -> String {
 
 /// The one command that carries the run on.
 fn next(run: &Run, judgement: &Judgement) -> String {
+    if let Some(seq) = cut_off(run, judgement).filter(|_| run.closed.is_none()) {
+        return format!("ledger show {seq} · ledger run --resume");
+    }
     let first = |wanted: fn(&Outcome) -> bool| judgement.tasks.iter().find(|judged| wanted(&judged.outcome));
     if let Some(failed) = first(|outcome| *outcome == Outcome::Fail) {
         return match failed.seq {
@@ -112,6 +115,14 @@ fn next(run: &Run, judgement: &Judgement) -> String {
         return "ledger go-no-go".into();
     }
     format!("ledger package --key FILE · ledger verify evidence/{}.zip", run.id)
+}
+
+/// The result of an execution that began and whose end is not established, such as by a lost connection: it is taken up where it stopped.
+pub fn cut_off(run: &Run, judgement: &Judgement) -> Option<u64> {
+    let writes = |id: &TaskId| run.config.plan.tasks.iter().any(|task| task.id == *id && task.uses.writes_to_target());
+    let cut = judgement.tasks.iter().find(|judged| writes(&judged.task) && matches!(judged.outcome, Outcome::Unknown(_)))?;
+    run.latest(&cut.task).filter(|(_, result)| !result.document.checks.is_empty())?;
+    cut.seq
 }
 
 /// Whether the task is the plan's first, so that going on means starting over.

@@ -374,11 +374,10 @@ impl Runner<'_> {
         done.traced = tracer.is_some();
         let progress = match self.then {
             Then::Record(migration) if Splitter::new(self.text).nth(1).is_some() => {
-                Progress::open(self.session, migration, self.text).await?
+                Progress::open(self.session, migration, self.text, &mut done.resumed).await?
             }
             _ => None,
         };
-        done.resumed = progress.as_ref().map_or(0, |progress| progress.done);
         let lost = |error: &PgError| Failure::around(self.file, "progress of the file", error);
         for statement in Splitter::new(self.text) {
             // Settings last as long as their session, so that they are made again.
@@ -410,7 +409,11 @@ impl Runner<'_> {
             let reply = match (result, progress) {
                 (Ok(reply), progress) => {
                     if let Some(progress) = progress {
-                        progress.ended(&statement, true).await.map_err(|error| lost(&error))?;
+                        // Done, and nobody could note it: the next run must ask.
+                        progress
+                            .ended(&statement, true)
+                            .await
+                            .map_err(|error| Failure::of_statement(self.file, self.text, &statement, &error))?;
                     }
                     reply
                 }

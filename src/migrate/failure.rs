@@ -20,6 +20,8 @@ pub struct Failure {
     /// Reduced text.
     pub message: String,
     pub disconnected: bool,
+    /// Whether the statement did its work is not known: it began, and nobody heard how it ended.
+    pub end_unknown: bool,
 }
 
 impl Failure {
@@ -38,8 +40,9 @@ impl Failure {
             number: statement.number,
             what: statement.what.clone(),
             sqlstate: error.sqlstate.as_deref().map(Into::into),
-            message: error.message.clone(),
+            message: said(error),
             disconnected: error.disconnected,
+            end_unknown: error.disconnected,
         }
     }
 
@@ -51,8 +54,9 @@ impl Failure {
             number: 0,
             what: what.to_owned(),
             sqlstate: error.sqlstate.as_deref().map(Into::into),
-            message: error.message.clone(),
+            message: said(error),
             disconnected: error.disconnected,
+            end_unknown: error.disconnected,
         }
     }
 
@@ -66,6 +70,7 @@ impl Failure {
             sqlstate: None,
             message: refusal.message.clone(),
             disconnected: false,
+            end_unknown: false,
         }
     }
 
@@ -79,6 +84,7 @@ impl Failure {
             sqlstate: None,
             message,
             disconnected: false,
+            end_unknown: false,
         }
     }
 
@@ -97,6 +103,14 @@ impl Failure {
     /// Whether trying the whole file again can help: a lock that was not got in time, or a deadlock.
     pub fn retryable(&self) -> bool {
         matches!(self.sqlstate.as_deref(), Some("55P03" | "40P01"))
+    }
+}
+
+/// The server's message, which names its SQLSTATE; where there is none, that is said.
+fn said(error: &PgError) -> String {
+    match (&error.sqlstate, error.disconnected) {
+        (None, true) => format!("{} (no SQLSTATE: the server went away without an answer)", error.message),
+        _ => error.message.clone(),
     }
 }
 

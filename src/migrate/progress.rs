@@ -30,13 +30,12 @@ COMMENT ON TABLE ledger.file_progress IS 'How far migrations came that cannot ru
 pub(super) struct Progress<'a> {
     session: &'a Session,
     version: &'a str,
-    /// How many statements are done already.
-    pub done: u64,
 }
 
 impl<'a> Progress<'a> {
-    /// Reads how far the migration came. `Ok(None)`: the role may not make the table, and no progress is kept.
-    pub async fn open(session: &'a Session, migration: &'a Migration, text: &str) -> Result<Option<Self>, Failure> {
+    /// Reads how far the migration came; `done` says it even where the file cannot be taken up there. `Ok(None)`: the role may not make the
+    /// table, and no progress is kept.
+    pub async fn open(session: &'a Session, migration: &'a Migration, text: &str, done: &mut u64) -> Result<Option<Self>, Failure> {
         let script = &migration.up;
         let around = |error: PgError| Failure::around(&script.file, "progress of the file", &error);
         let exists = session.one("SELECT pg_catalog.to_regclass('ledger.file_progress') IS NOT NULL", &[]).await.map_err(around)?;
@@ -54,22 +53,23 @@ impl<'a> Progress<'a> {
             )
             .await
             .map_err(around)?;
-        let mut progress = Self { session, version: &migration.version, done: 0 };
         let mut statements = Splitter::new(text);
         for row in rows {
             let (number, sha256, state): (i64, String, String) = (row.get(0), row.get(1), row.get(2));
             let statement = statements.find(|statement| statement.number == u64::try_from(number).unwrap_or_default());
             match state.as_str() {
-                "done" => match statement {
-                    Some(statement) if digest(&statement) == sha256 => progress.done = statement.number,
-                    found => return Err(changed(script, number, found.as_ref())),
-                },
-                "begun" => return Err(unknown_end(script, number, statement.as_ref(), progress.version)),
+                "done" => {
+                    *done = u64::try_from(number).unwrap_or_default();
+                    if statement.as_ref().is_none_or(|statement| digest(statement) != sha256) {
+                        return Err(changed(script, number, statement.as_ref()));
+                    }
+                }
+                "begun" => return Err(unknown_end(script, number, statement.as_ref(), &migration.version)),
                 // Refused by the server: nothing of it stayed, and its text may be another now.
                 _ => {}
             }
         }
-        Ok(Some(progress))
+        Ok(Some(Self { session, version: &migration.version }))
     }
 
     /// The statement is about to be sent.
@@ -132,7 +132,7 @@ fn unknown_end(script: &Script, number: i64, statement: Option<&Statement<'_>>, 
         "statement {number} began in an earlier attempt and its end is not known. Look whether its work is there; then say so: \
          UPDATE ledger.file_progress SET state = 'done' (it is) or 'refused' (it is not) WHERE version = '{version}' AND statement = {number}"
     );
-    at(script, number, statement, message)
+    Failure { end_unknown: true, ..at(script, number, statement, message) }
 }
 
 fn at(script: &Script, number: i64, statement: Option<&Statement<'_>>, message: String) -> Failure {
@@ -144,5 +144,6 @@ fn at(script: &Script, number: i64, statement: Option<&Statement<'_>>, message: 
         sqlstate: None,
         message,
         disconnected: false,
+        end_unknown: false,
     }
 }

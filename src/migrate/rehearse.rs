@@ -20,6 +20,11 @@ pub struct Proved {
 }
 
 impl Proved {
+    /// Why the file, or then its verify script, did not run.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.applied.failure.as_ref().or_else(|| self.verified.as_ref()?.as_ref().err())
+    }
+
     /// Applied, and nothing says that it did not do its work.
     pub fn holds(&self) -> bool {
         self.applied.failure.is_none() && !matches!(self.verified, Some(Err(_)))

@@ -65,5 +65,6 @@ fn plain(script: &Script, place: Place, number: u64, what: &str, message: &str) 
         sqlstate: None,
         message: message.to_owned(),
         disconnected: false,
+        end_unknown: false,
     }
 }

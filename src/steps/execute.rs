@@ -3,12 +3,13 @@
 //! 1. The files are read again; unless they are, byte for byte, what the scripts task examined, nothing is run.
 //! 2. An advisory lock keeps other runners out; catalog and version are read.
 //! 3. File by file: run (a transaction each, retried on lock trouble alone), recorded in the history with it, verified. The first failure
-//!    ends it, and what then stays is read from the database, not guessed.
+//!    ends it, and what then stays is read from the database, not guessed; after a lost connection when nothing of it is at work any more.
 //! 4. After: version, history, invalid indexes, what changed in the catalog; a backup, restored and compared.
 
 mod after;
 mod command;
 mod pending;
+mod settled;
 
 use std::time::Duration;
 
@@ -113,7 +114,12 @@ async fn locked(
     if !ran.pending.is_empty() {
         let session = cx.target.session(Access::ReadWrite).await?;
         history::ensure(&session, set, baseline).await?;
+        let process = settled::Process::of(&session).await.map_err(|error| cx.log.line(format!("own process not known: {error}"))).ok();
         apply_all(cx, &session, &mut ran).await;
+        if let Some(lost) = ran.proved.iter().filter_map(Proved::failure).find(|failure| failure.disconnected) {
+            drop(session);
+            settled::settled(cx, process.as_ref(), &lost.to_string()).await?;
+        }
     }
     // A new session: the one that ran the files may be gone, and what it said last need not be what the server did.
     let eyes = cx.target.session(Access::ReadOnly).await?;

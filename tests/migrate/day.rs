@@ -81,11 +81,19 @@ pub struct Given {
 impl Day {
     /// The small application at 001 by baseline, 002 to 004 pending, backed up.
     pub async fn new() -> Self {
-        let mut day = Self::of(
-            &format!("{BASE}{ROWS}"),
-            "[migrations]\nbaseline = \"001\"\nlock-timeout-ms = 500\nretries = 2\n[rollback]\ntarget-version = \"002\"\n",
-        )
-        .await;
+        Self::begun(TestDb::with_as_migrator(&format!("{BASE}{ROWS}")).await).await
+    }
+
+    /// The same on a server of its own, which may be restarted and stopped.
+    pub async fn apart() -> Self {
+        let db = TestDb::apart().await;
+        db.session("migrator").await.batch(&format!("{BASE}{ROWS}")).await.unwrap();
+        Self::begun(db).await
+    }
+
+    async fn begun(db: TestDb) -> Self {
+        let more = "[migrations]\nbaseline = \"001\"\nlock-timeout-ms = 500\nretries = 2\n[rollback]\ntarget-version = \"002\"\n";
+        let mut day = Self::on(db, more).await;
         day.file("001_base.sql", BASE);
         day.file("001_base.down.sql", "drop table public.notes; drop table public.docs;");
         for (file, text) in FILES {
@@ -97,7 +105,10 @@ impl Day {
 
     /// A target with this SQL run in it by `migrator`; no files, no backup yet.
     pub async fn of(sql: &str, more: &str) -> Self {
-        let db = TestDb::with_as_migrator(sql).await;
+        Self::on(TestDb::with_as_migrator(sql).await, more).await
+    }
+
+    async fn on(db: TestDb, more: &str) -> Self {
         let target = db.target("migrator").await;
         let tools = tools(&target);
         let scratch = ScratchPool::new(target.clone(), Some(tools));

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use migration_ledger::pg::{Access, Cluster, ClusterOptions, ConnectSpec, Session, Target};
 
@@ -25,26 +25,28 @@ pub fn cluster_options() -> ClusterOptions {
 
 /// This test binary's cluster, started at first use.
 pub fn cluster() -> &'static Cluster {
-    CLUSTER.get_or_init(|| {
-        let mut options = cluster_options();
-        options.settings.push(("wal_level".into(), "logical".into()));
-        let cluster = Cluster::start(&options).unwrap_or_else(|error| panic!("no test cluster: {error} ({})", error.hint()));
-        let url = cluster.url("postgres");
-        let major = cluster.postgres().major;
-        blocking(async move {
-            let session = connect(&url).await;
-            let membership = if major >= 16 { "WITH INHERIT TRUE, SET TRUE" } else { "" };
-            session
-                .batch(&format!(
-                    "CREATE ROLE app_user NOLOGIN; CREATE ROLE migrator LOGIN CREATEDB BYPASSRLS;
+    CLUSTER.get_or_init(|| started(&[("wal_level", "logical")]))
+}
+
+fn started(settings: &[(&str, &str)]) -> Cluster {
+    let mut options = cluster_options();
+    options.settings.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let cluster = Cluster::start(&options).unwrap_or_else(|error| panic!("no test cluster: {error} ({})", error.hint()));
+    let url = cluster.url("postgres");
+    let major = cluster.postgres().major;
+    blocking(async move {
+        let session = connect(&url).await;
+        let membership = if major >= 16 { "WITH INHERIT TRUE, SET TRUE" } else { "" };
+        session
+            .batch(&format!(
+                "CREATE ROLE app_user NOLOGIN; CREATE ROLE migrator LOGIN CREATEDB BYPASSRLS;
                      GRANT app_user TO migrator {membership}; GRANT pg_monitor TO migrator {membership};
                      GRANT SET ON PARAMETER session_replication_role TO migrator"
-                ))
-                .await
-                .unwrap();
-        });
-        cluster
-    })
+            ))
+            .await
+            .unwrap();
+    });
+    cluster
 }
 
 /// Says what a test did not do, past the test runner, which would keep it to itself.
@@ -78,6 +80,8 @@ pub fn backup_config() -> migration_ledger::config::Backup {
 /// A database of one test's own.
 pub struct TestDb {
     pub name: String,
+    /// The server of this test alone; `None`: the test binary's.
+    own: Option<Arc<Cluster>>,
 }
 
 impl TestDb {
@@ -134,17 +138,35 @@ impl TestDb {
                 Err(error) => panic!("cannot make a test database: {error}"),
             }
         }
-        Self { name }
+        Self { name, own: None }
+    }
+
+    /// A database on a server of its own, which may be restarted and stopped: what it says is committed outlives that.
+    pub async fn apart() -> Self {
+        let own = tokio::task::spawn_blocking(|| started(&[("synchronous_commit", "on")])).await.unwrap();
+        let session = connect(&own.url("postgres")).await;
+        session.batch("CREATE DATABASE apart OWNER migrator").await.unwrap();
+        Self { name: "apart".to_owned(), own: Some(Arc::new(own)) }
+    }
+
+    /// The server that the database is on.
+    pub fn server(&self) -> &Cluster {
+        self.own.as_deref().unwrap_or_else(|| cluster())
+    }
+
+    /// The server that is this test's alone.
+    pub fn own_server(&self) -> Arc<Cluster> {
+        self.own.clone().expect("made by `apart`")
     }
 
     /// The URL for the superuser.
     pub fn url(&self) -> String {
-        cluster().url(&self.name)
+        self.server().url(&self.name)
     }
 
     /// The URL for a role.
     pub fn url_as(&self, role: &str) -> String {
-        cluster().url_as(role, &self.name)
+        self.server().url_as(role, &self.name)
     }
 
     /// A read-write session of the superuser, with `search_path = public`.

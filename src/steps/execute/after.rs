@@ -9,6 +9,7 @@ use crate::domain::SubjectRow;
 use crate::domain::product::{BackupFacts, TableState};
 use crate::migrate::SchemaState;
 use crate::migrate::layout::{compare, same};
+use crate::migrate::rehearse::Proved;
 use crate::pg::catalog::table_states;
 use crate::pg::dump::Tools;
 use crate::pg::{Access, Catalog, PgError, Session};
@@ -26,7 +27,12 @@ pub async fn consistent(
 ) -> Result<(), StepError> {
     let last = ran.up_to.or(ran.set.last_version()).unwrap_or_default();
     let version = after.version().unwrap_or("none");
-    let row = SubjectRow::new("schema version", same(version, last), last, version);
+    // A lost connection says nothing of the files: how far they would have come is not known.
+    let cut_off = ran.proved.iter().filter_map(Proved::failure).find(|failure| !failure.decides());
+    let row = match cut_off.filter(|_| !same(version, last)) {
+        Some(failure) => SubjectRow::undecided("schema version", last, format!("{version}, where it was cut off at {}", failure.subject())),
+        None => SubjectRow::new("schema version", same(version, last), last, version),
+    };
     probe(report, "schema-version-updated", read.clone(), "target", Value::Null, vec![row])?;
 
     let recorded = match after {

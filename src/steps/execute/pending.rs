@@ -130,13 +130,20 @@ fn stated(ran: &Ran<'_>, after: &SchemaState) -> String {
         }
         let execution = &proved.applied.execution;
         let done = execution.statements.last().map_or(execution.resumed, |last| last.number + last.times - 1);
-        parts.push(match (migration.transactional, done) {
-            (true, _) => format!("{} rolled back", migration.version),
-            (false, 0) => format!("{} not in a transaction, none of its statements done", migration.version),
-            (false, 1) => format!("{} not in a transaction: its statement 1 stays, the next run goes on at 2", migration.version),
-            (false, n) => {
-                format!("{} not in a transaction: its statements 1 to {n} stay, the next run goes on at {}", migration.version, n + 1)
+        parts.push(match proved.applied.failure.as_ref() {
+            _ if migration.transactional => format!("{} rolled back", migration.version),
+            // Begun, and nobody heard how it ended.
+            Some(failure) if failure.end_unknown && failure.number > done => {
+                let stays = kept(done).map(|kept| format!("{kept}, and ")).unwrap_or_default();
+                format!(
+                    "{} not in a transaction: {stays}whether statement {} did its work is not known, look before the next run",
+                    migration.version, failure.number
+                )
             }
+            _ => match kept(done) {
+                None => format!("{} not in a transaction, none of its statements done", migration.version),
+                Some(kept) => format!("{} not in a transaction: {kept}, the next run goes on at {}", migration.version, done + 1),
+            },
         });
     }
     let untried: Vec<&str> = ran.pending.iter().skip(ran.proved.len()).map(|m| m.version.as_str()).collect();
@@ -144,6 +151,15 @@ fn stated(ran: &Ran<'_>, after: &SchemaState) -> String {
         parts.push(format!("{} not tried", versions(untried)));
     }
     parts.join("; ")
+}
+
+/// `its statements 1 to 3 stay`.
+fn kept(done: u64) -> Option<String> {
+    match done {
+        0 => None,
+        1 => Some("its statement 1 stays".to_owned()),
+        n => Some(format!("its statements 1 to {n} stay")),
+    }
 }
 
 /// The verify scripts: those run after each file, and those of files applied by an earlier attempt, asked again now.
