@@ -46,31 +46,84 @@ enum Preset {
     Supabase,
 }
 
-/// The text, with the folder in which the project keeps its migrations; the template names the ordinary one.
+/// The text, with the folder in which the project keeps its migrations, or the tool that runs them; the template names the ordinary folder.
 #[cfg(feature = "pg")]
 fn with_folder(text: String, root: &Path) -> String {
-    match crate::migrate::layout::find(root) {
-        Some(found) => text.replacen("\ndir = \"migrations\"\n", &format!("\ndir = {}\n", toml::Value::String(found)), 1),
-        None => text,
+    let found = crate::migrate::layout::find(root);
+    match (found.folder, found.tool) {
+        (Some(folder), _) => text.replacen("\ndir = \"migrations\"\n", &format!("\ndir = {}\n", toml::Value::String(folder)), 1),
+        (None, Some(tool)) => with_tool(&text, &tool),
+        (None, None) => text,
     }
 }
 
-/// What lies in the configured folder, in one line, if there is one.
+/// The text with the tool's lines in the place of the example's.
 #[cfg(feature = "pg")]
-fn migrations(root: &Path, config: &Config) -> Option<String> {
+fn with_tool(text: &str, tool: &crate::migrate::layout::Tool) -> String {
+    let mut made = String::new();
+    let mut example = false;
+    for line in text.split_inclusive('\n') {
+        if line.starts_with("# [migrations.command]") {
+            made.push_str(&tool.toml());
+            example = true;
+        } else if example && line.starts_with('#') {
+            // The example's own lines.
+        } else if line.starts_with("layout = \"auto\"") {
+            made.push_str(&format!("layout = \"command\"           # {}, see [migrations.command]\n", tool.name));
+        } else {
+            example = false;
+            made.push_str(line);
+        }
+    }
+    made
+}
+
+/// What lies in the configured folder, or where else the project's migrations are: one line, and lines to paste below it.
+#[cfg(feature = "pg")]
+fn migrations(root: &Path, config: &Config) -> Option<(String, Option<String>)> {
+    use crate::migrate::layout::{Layout, LayoutError, Tool};
     let dir = &config.migrations.dir;
-    if !root.join(dir).is_dir() {
-        return None;
+    let tools = |tool: &Tool| format!("{}'s (such as {}), which is code and no SQL", tool.name, tool.example);
+    let paste = |tool: &Tool| format!("[migrations]\nlayout = \"command\"\n\n{}", tool.toml());
+    let found = || crate::migrate::layout::find(root);
+    if config.migrations.layout != "command" && !root.join(dir).is_dir() {
+        let found = found();
+        let (line, lines) = match (found.tool, found.several.as_slice(), found.folder) {
+            (Some(tool), ..) => (format!("{}: let the tool run them, by these lines in ledger.toml", tools(&tool)), Some(paste(&tool))),
+            (None, [], None) => (format!("{}: no such folder, and none is found; name theirs in ledger.toml, [migrations] dir", dir.display()), None),
+            (None, [], Some(folder)) => {
+                (format!("{}: no such folder; they may be in {folder}: ledger.toml, [migrations] dir", dir.display()), None)
+            }
+            (None, several, _) => {
+                let more = several.len().saturating_sub(SHOWN);
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                let shown = several.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+                (format!("more than one folder may hold them: {shown}{more}; name one in ledger.toml, [migrations] dir"), None)
+            }
+        };
+        return Some((line, lines));
     }
     Some(match crate::migrate::MigrationSet::configured(root, &config.migrations) {
+        Ok(set) if set.layout == Layout::Command => {
+            let up = config.migrations.command.as_ref().map(|command| command.up.join(" ")).unwrap_or_default();
+            let whose = found().tool.map(|tool| format!("{}: ", tools(&tool))).unwrap_or_default();
+            (format!("{whose}run by `{up}`, and what it did is read from the database"), None)
+        }
         Ok(set) => {
             let read = set.layout.read_only().map_or("", |_| ", examined here and applied by its own tool");
             let found = format::plural(set.migrations.len() as u64, "migration", "migrations");
-            format!("{}, layout {}, {found}{read}", dir.display(), set.layout.name())
+            (format!("{}, layout {}, {found}{read}", dir.display(), set.layout.name()), None)
         }
-        Err(error) => error.to_string(),
+        Err(error) => match (&error, found().tool) {
+            (LayoutError::NotSql { .. }, Some(tool)) => (error.to_string(), Some(paste(&tool))),
+            _ => (error.to_string(), None),
+        },
     })
 }
+
+/// How many folders are named where several may be meant.
+#[cfg(feature = "pg")]
+const SHOWN: usize = 4;
 
 /// The auditor's program reads no migrations.
 #[cfg(not(feature = "pg"))]
@@ -79,7 +132,7 @@ fn with_folder(text: String, _root: &Path) -> String {
 }
 
 #[cfg(not(feature = "pg"))]
-fn migrations(_root: &Path, _config: &Config) -> Option<String> {
+fn migrations(_root: &Path, _config: &Config) -> Option<(String, Option<String>)> {
     None
 }
 
@@ -115,19 +168,25 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, CliError> {
     store.close()?;
 
     let ui = globals.ui();
+    let plan = &config.plan;
+    let migrates = plan.tasks.iter().any(|task| task.uses.writes_to_target());
+    let found = migrations(&root, &config).filter(|_| migrates);
     if ui.format == MessageFormat::Json {
+        let (line, lines) = found.unzip();
         ui.json(&serde_json::json!({
             "schema": "ledger.init/1", "config": toml.display().to_string(), "ledger": db.display().to_string(), "ledger_id": id,
+            "migrations": line, "paste": lines.flatten(),
         }))?;
         return Ok(Exit::Good);
     }
     let how = if kept { "kept as it is" } else { "commented, to be edited" };
     ui.answer(format!("      Config  {}, plan {}, {how}", toml.display(), config.plan.id));
     ui.answer(format!("      Ledger  {}, id {id}", db.display()));
-    let plan = &config.plan;
-    let migrates = plan.tasks.iter().any(|task| task.uses.writes_to_target());
-    if let Some(found) = migrations(&root, &config).filter(|_| migrates) {
-        ui.answer(format!("  Migrations  {found}"));
+    if let Some((line, lines)) = found {
+        ui.answer(format!("  Migrations  {line}"));
+        for line in lines.iter().flat_map(|lines| lines.lines()) {
+            ui.answer(format!("              {line}").trim_end());
+        }
     }
     let run = if migrates { "ledger run --dry-run" } else { "ledger run" };
     ui.answer(format!("        Next  put the URL into STAGING_DATABASE_URL · ledger plan · {run}"));

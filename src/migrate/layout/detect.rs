@@ -203,8 +203,8 @@ impl Near {
         let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
         let parent_is_supabase = dir.parent().and_then(Path::file_name).is_some_and(|name| name == "supabase");
         near.supabase = parent_is_supabase && dir.file_name().is_some_and(|name| name == "migrations");
-        // Nearest first; the project's root ends it, and three folders up is far enough.
-        for folder in dir.ancestors().take(4) {
+        // Nearest first; the project's root ends it, and five folders up is far enough: src/db/postgres/migrations.
+        for folder in dir.ancestors().take(6) {
             let has = |name: &str| folder.join(name).exists();
             near.flyway |= has("flyway.conf") || has("flyway.toml") || has("conf/flyway.conf");
             near.go |= has("go.mod");

@@ -13,6 +13,7 @@ mod find;
 mod finish;
 mod kind;
 pub mod script;
+mod tools;
 pub mod version;
 mod walk;
 
@@ -39,9 +40,10 @@ mod yoyo;
 
 use std::path::{Path, PathBuf};
 
-pub use find::find;
+pub use find::{Found, find};
 pub use kind::Layout;
 pub use script::Script;
+pub use tools::Tool;
 pub use version::{compare, same};
 
 /// One migration: its way up, and perhaps its way down and its proof.
