@@ -1,4 +1,4 @@
-//! Plain folders: `NNN_name.sql`, `NNN-name.sql`, `VNNN__name.sql`, timestamps.
+//! Plain folders: `NNN_name.sql`, `NNN-name.sql`, `VNNN__name.sql`, timestamps, dates (`2026-01-08-name.sql`), dotted versions (`1.2.0_name.sql`).
 //!
 //! A way down is paired by number: `NNN_name.down.sql`, `NNN_name.rollback.sql`, `NNN_rollback.sql`, `rollback_NNN….sql`,
 //! `NNN_name_down.sql`, `UNNN__name.sql`, or the equal name in `down/`, `rollback/`, `rollbacks/`, `revert/`. A verify script is
@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Layout, LayoutError, Migration, MigrationSet, Oddity, OddityKind, Script, compare};
+use super::{Layout, LayoutError, Migration, MigrationSet, Oddity, OddityKind, Script, compare, walk};
 use crate::migrate::split;
 
 const DOWN_FOLDERS: [&str; 4] = ["down", "rollback", "rollbacks", "revert"];
@@ -35,6 +35,7 @@ struct Named {
 pub fn read(dir: &Path) -> Result<MigrationSet, LayoutError> {
     let mut oddities = Vec::new();
     let mut files = 0;
+    let numbers = Numbers::of(&sql_files(dir)?);
     let mut scripts: BTreeMap<Role, Vec<(Named, Script)>> = BTreeMap::new();
     for (folder, role) in folders() {
         let at = if folder.is_empty() { dir.to_path_buf() } else { dir.join(folder) };
@@ -44,7 +45,7 @@ pub fn read(dir: &Path) -> Result<MigrationSet, LayoutError> {
         for file_name in sql_files(&at)? {
             files += 1;
             let shown = if folder.is_empty() { file_name.clone() } else { format!("{folder}/{file_name}") };
-            match classify(&file_name, role) {
+            match classify(&file_name, role, numbers) {
                 Some(named) => {
                     let path = at.join(&file_name);
                     let bytes = std::fs::read(&path).map_err(|source| LayoutError::Read { path, source })?;
@@ -75,21 +76,60 @@ fn folders() -> impl Iterator<Item = (&'static str, Role)> {
 }
 
 fn sql_files(dir: &Path) -> Result<Vec<String>, LayoutError> {
-    let failed = |source| LayoutError::Read { path: dir.to_path_buf(), source };
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with('.') && name.to_ascii_lowercase().ends_with(".sql") && entry.path().is_file() {
-            names.push(name);
+    Ok(walk::files(dir)?.into_iter().filter(|name| walk::without(name, ".sql").is_some()).collect())
+}
+
+/// What of a name is its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Numbers {
+    /// The digits it begins with.
+    First,
+    /// All groups of digits at its beginning: the first alone, a year, say, would be many files' own.
+    Groups,
+}
+
+impl Numbers {
+    /// As the folder's own ways up need it.
+    fn of(files: &[String]) -> Self {
+        let ups = |numbers| {
+            let named = files.iter().filter_map(move |file| classify(file, Role::Up, numbers)).filter(|named| named.role == Role::Up);
+            named.map(|named| named.version).collect::<Vec<_>>()
+        };
+        let distinct = |mut versions: Vec<String>| {
+            versions.sort();
+            versions.dedup();
+            versions.len()
+        };
+        let (first, groups) = (ups(Self::First), ups(Self::Groups));
+        let all = first.len();
+        match distinct(first) < all && distinct(groups) == all {
+            true => Self::Groups,
+            false => Self::First,
         }
     }
-    names.sort();
-    Ok(names)
+}
+
+/// The groups of digits that a name begins with, each followed by a separator or the end: `2026-01-08` of `2026-01-08-name`, `1.2.0` of
+/// `1.2.0_name`, and `001` of `001_2fa`.
+fn groups(stem: &str) -> &str {
+    let mut end = 0;
+    loop {
+        let from = if end == 0 { 0 } else { end + 1 };
+        let rest = stem.get(from..).unwrap_or_default();
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let closed = rest[digits..].is_empty() || rest[digits..].starts_with(['.', '_', '-']);
+        if digits == 0 || !closed && end > 0 {
+            return &stem[..end];
+        }
+        end = from + digits;
+        if !stem[end..].starts_with(['.', '_', '-']) {
+            return &stem[..end];
+        }
+    }
 }
 
 /// What a file's name says; in a folder of its own, a file has the folder's role. `None`: no number.
-fn classify(file_name: &str, folder_role: Role) -> Option<Named> {
+fn classify(file_name: &str, folder_role: Role, numbers: Numbers) -> Option<Named> {
     let stem = &file_name[..file_name.len() - ".sql".len()];
     let lower = stem.to_ascii_lowercase();
     let (role, stem) = if let Some(rest) = lower.strip_prefix("rollback_") {
@@ -118,7 +158,7 @@ fn classify(file_name: &str, folder_role: Role) -> Option<Named> {
     if digits == 0 {
         return None;
     }
-    let (version, rest) = stem.split_at(digits);
+    let (version, rest) = stem.split_at(if numbers == Numbers::First { digits } else { groups(stem).len() });
     Some(Named { role, version: version.to_owned(), name: rest.trim_start_matches(['_', '-', '.']).to_owned() })
 }
 
@@ -202,7 +242,7 @@ mod tests {
     use super::*;
 
     fn named(file: &str, folder: Role) -> Option<(Role, String, String)> {
-        classify(file, folder).map(|named| (named.role, named.version, named.name))
+        classify(file, folder, Numbers::First).map(|named| (named.role, named.version, named.name))
     }
 
     #[test]
@@ -257,6 +297,29 @@ mod tests {
         assert_eq!(set.migrations[1].down.as_ref().unwrap().file, "down/2_b.sql");
         assert_eq!(set.migrations[2].verify.as_ref().unwrap().file, "verify/10_c.sql");
         assert_eq!(kinds(&set), [(OddityKind::Gap, "3–9"), (OddityKind::NameOrder, "10_c.sql")]);
+    }
+
+    #[test]
+    fn dates_and_dotted_versions_are_versions_where_their_first_number_is_not() {
+        let versions = |files: &[&str]| {
+            let files: Vec<(&str, &str)> = files.iter().map(|file| (*file, "select 1")).collect();
+            let set = read(folder(&files).path()).unwrap();
+            let downs = set.migrations.iter().filter(|m| m.down.is_some()).count();
+            (set.migrations.into_iter().map(|m| (m.version, m.name)).collect::<Vec<_>>(), downs, set.oddities)
+        };
+        let some =
+            |pairs: &[(&str, &str)]| pairs.iter().map(|(version, name)| ((*version).to_owned(), (*name).to_owned())).collect::<Vec<_>>();
+        let (dated, downs, odd) = versions(&["2025-12-31-a.sql", "2026-01-08-b.sql", "2026-01-15-c.sql", "2026-01-15-c.down.sql"]);
+        assert_eq!((dated, downs), (some(&[("2025-12-31", "a"), ("2026-01-08", "b"), ("2026-01-15", "c")]), 1));
+        assert_eq!(odd, []);
+        let (dotted, _, odd) = versions(&["00.16.00_01_a.sql", "00.16.00_02_b.sql", "00.05.00_01_c.sql"]);
+        assert_eq!(dotted, some(&[("00.05.00_01", "c"), ("00.16.00_01", "a"), ("00.16.00_02", "b")]));
+        assert_eq!(odd, []);
+        assert_eq!(versions(&["1.9.0.sql", "1.10.0.sql"]).0, some(&[("1.9.0", ""), ("1.10.0", "")]));
+        // Where the first number does it, it is the version.
+        assert_eq!(versions(&["001_2_a.sql", "002_2fa.sql"]).0, some(&[("001", "2_a"), ("002", "2fa")]));
+        // Two files that no number tells apart stay a finding.
+        assert_eq!(versions(&["3_a.sql", "003_b.sql"]).2[0].kind, OddityKind::DuplicateVersion);
     }
 
     #[test]

@@ -41,10 +41,40 @@ pub fn read(dir: &Path) -> Result<MigrationSet, LayoutError> {
         }
         set.migrations.push(migration);
     }
+    tell_apart(&mut set.migrations);
     Ok(set)
+}
+
+/// To Prisma the whole name is the migration, so that a timestamp may stand twice: its second holder is `20260305000000.2` here.
+fn tell_apart(migrations: &mut [Migration]) {
+    let numbers: Vec<String> = migrations.iter().map(|migration| migration.version.clone()).collect();
+    for (index, migration) in migrations.iter_mut().enumerate() {
+        let place = numbers[..index].iter().filter(|number| **number == migration.version).count();
+        if place > 0 {
+            migration.version = format!("{}.{}", migration.version, place + 1);
+        }
+    }
 }
 
 /// Whether these files are Prisma's.
 pub fn speaks(files: &[String]) -> bool {
     files.iter().any(|file| file == "migration_lock.toml" || file.matches('/').count() == 1 && file.ends_with("/migration.sql"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_used_twice_is_two_migrations() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["20260101000000_a", "20260101000000_b", "20260101000000_c", "20260102000000_d"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+            std::fs::write(folder.path().join(name).join("migration.sql"), "select 1;").unwrap();
+        }
+        let set = MigrationSet::read(folder.path(), "prisma").unwrap();
+        let versions: Vec<&str> = set.migrations.iter().map(|m| m.version.as_str()).collect();
+        assert_eq!(versions, ["20260101000000", "20260101000000.2", "20260101000000.3", "20260102000000"]);
+        assert_eq!(set.oddities, []);
+    }
 }

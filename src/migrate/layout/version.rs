@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-/// Numeric order; parts are separated by `.` or `_`, a missing part counts as zero. Parts of any length compare exactly. What is no
+/// Numeric order; parts are separated by `.`, `_` or `-`, a missing part counts as zero. Parts of any length compare exactly. What is no
 /// number (a repeatable migration, a change that only the history knows) comes after all numbers, in the order of its letters.
 pub fn compare(a: &str, b: &str) -> Ordering {
     match (is_numbered(a), is_numbered(b)) {
@@ -10,7 +10,8 @@ pub fn compare(a: &str, b: &str) -> Ordering {
         (false, false) => return a.cmp(b),
         (numbered, _) => return if numbered { Ordering::Less } else { Ordering::Greater },
     }
-    let parts = |version: &str| -> Vec<String> { version.split(['.', '_']).map(|part| part.trim_start_matches('0').to_owned()).collect() };
+    let parts =
+        |version: &str| -> Vec<String> { version.split(['.', '_', '-']).map(|part| part.trim_start_matches('0').to_owned()).collect() };
     let (a, b) = (parts(a), parts(b));
     let part = |of: &[String], index: usize| of.get(index).cloned().unwrap_or_default();
     (0..a.len().max(b.len()))
@@ -44,6 +45,7 @@ mod tests {
         assert_eq!(compare("20260108120000", "9"), Ordering::Greater);
         assert_eq!(compare("R__views", "9"), Ordering::Greater);
         assert_eq!(compare("alpha", "beta"), Ordering::Less);
+        assert_eq!(compare("2026-1-8", "2026-01-15"), Ordering::Less);
         assert!(same("3", "003"));
         assert!(same("1", "1.0"));
         assert!(!same("30", "3"));
