@@ -144,6 +144,12 @@ pub fn split_bytes(bytes: &[u8]) -> Split<'_> {
     }
 }
 
+/// The length of what psql would take for one of its variables at the beginning of a text: `:name`, `:'name'`.
+pub fn variable(text: &str) -> Option<usize> {
+    let reference = psql::reference(text)?;
+    reference.name.starts_with(|c: char| c.is_alphabetic() || c == '_').then_some(reference.length)
+}
+
 /// Cuts a text into statements.
 pub fn split(text: &str) -> Split<'_> {
     let mut splitter = Splitter::new(text);

@@ -155,3 +155,35 @@ pub(super) fn squeezed(text: &str) -> String {
     }
     out
 }
+
+/// The table that a statement changes, as far as its first words tell.
+pub fn table_named(text: &str) -> Option<String> {
+    let mut end = text.len().min(2048);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let squeezed = squeezed(&text[..end]);
+    let starts = [
+        "alter table ",
+        "create table ",
+        "create unlogged table ",
+        "drop table ",
+        "truncate table ",
+        "truncate ",
+        "insert into ",
+        "update ",
+        "delete from ",
+        "merge into ",
+        "vacuum full ",
+        "cluster ",
+        "lock table ",
+    ];
+    if let Some(table) = starts.iter().find_map(|start| target_of(&squeezed, start)) {
+        return Some(table);
+    }
+    ["create index ", "create unique index ", "create policy ", "alter policy ", "drop policy ", "create trigger ", "drop trigger "]
+        .iter()
+        .any(|start| squeezed.starts_with(start))
+        .then(|| squeezed.find(" on ").and_then(|at| target_of(&squeezed[at..], " on ")))
+        .flatten()
+}
