@@ -1,5 +1,5 @@
 # Two commands do all set-up on a fresh machine: `make demo` and `make test`.
-.PHONY: demo test test-long fuzz test-peers test-all-pg bench build fmt clean help
+.PHONY: demo test test-long fuzz test-peers test-all-pg bench bench-peers build fmt clean help
 
 help:
 	@echo 'make demo         build, then run the whole plan on a throwaway PostgreSQL (result in ./ledger-demo)'
@@ -9,6 +9,7 @@ help:
 	@echo 'make test-long    the proofs that take minutes: every byte of a whole package flipped, for both verifiers; a thousand killed writers; 5 GiB of evidence'
 	@echo 'make fuzz         each fuzz target for ten minutes'
 	@echo 'make bench        speed as ratios, measured side by side in one run'
+	@echo 'make bench-peers  300 migrations applied by every other tool that can be had, and by ledger, in turns'
 	@echo 'make build        the release binary, target/release/ledger'
 
 build:
@@ -39,6 +40,10 @@ fuzz:
 
 bench:
 	LEDGER_PG_BIN="$$(tools/postgres.sh)" cargo bench --locked --bench bench
+
+bench-peers:
+	tools/peers.sh all
+	LEDGER_PG_BIN="$$(tools/postgres.sh)" cargo bench --locked --bench bench -- peers
 
 fmt:
 	cargo fmt

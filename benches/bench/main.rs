@@ -11,6 +11,7 @@ mod growth;
 mod lint;
 mod memory;
 mod package;
+mod peers;
 mod safety;
 mod status;
 mod trace;
@@ -198,7 +199,7 @@ pub fn on_disk() -> Result<tempfile::TempDir, std::io::Error> {
 }
 
 fn main() -> ExitCode {
-    if let Some(measured) = memory::child() {
+    if let Some(measured) = memory::child().or_else(peers::child) {
         return match measured {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -209,6 +210,15 @@ fn main() -> ExitCode {
     }
     // cargo adds `--bench`; whatever else begins with a hyphen is not ours either.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    if wanted == ["peers"] {
+        return match peers::run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     if let Some(unknown) = wanted.iter().find(|name| BENCHES.iter().all(|bench| bench.name != name.as_str())) {
         let names: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
         eprintln!("error: no benchmark `{unknown}`; there are: {}", names.join(", "));
