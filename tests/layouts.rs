@@ -8,6 +8,8 @@ mod command;
 #[allow(dead_code)]
 #[path = "migrate/day.rs"]
 mod day;
+#[path = "layouts/document.rs"]
+mod document;
 #[path = "layouts/fixtures.rs"]
 mod fixtures;
 #[path = "layouts/peers.rs"]
