@@ -243,3 +243,18 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON public.orgs, public.people, public.visit
     assert!(undecided.iter().all(|cell| cell.starts_with("public.visits DELETE") && cell.contains("P0001")), "{undecided:?}");
     assert!(isolated(&examined, "public.orgs") && isolated(&examined, "public.people"));
 }
+
+/// A table that the application may do nothing with is decided in both questions, and says why.
+#[tokio::test(flavor = "current_thread")]
+async fn a_table_without_privileges_is_denied_to_all() {
+    let examined = super::schemas::Schema::named("guc_int")
+        .examined(
+            "create table fleet.closed (id int primary key, account_id int not null); alter table fleet.closed enable row level security",
+        )
+        .await;
+    for code in ["rls-isolation", "rls-isolation-no-context"] {
+        let row = examined.check(code).rows.iter().find(|row| row.subject == "fleet.closed").expect(code);
+        assert_eq!(row.ok, Some(true), "{code}: {}", row.observed);
+        assert_eq!(row.observed, "denied to all: no role of the application has a privilege on it", "{code}");
+    }
+}

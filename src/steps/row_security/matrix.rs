@@ -21,6 +21,9 @@ use super::world::Worlds;
 use crate::domain::product::{CellVerdict, IsolationCell};
 use crate::pg::{Access, PgError, Session, Target};
 
+/// Why nothing of a table was tried as a role.
+pub(super) const NO_PRIVILEGE: &str = "no privilege";
+
 /// A statement that runs longer leaves its cell undecided.
 pub(super) const CELL_TIMEOUT_MS: u64 = 5_000;
 /// Statements without a WHERE are tried on tables up to this size, bytes.
@@ -139,8 +142,9 @@ impl Matrix {
                 }
             };
             if !rights.any() {
-                if context == Context::Member {
-                    self.push(ready.table, "every command", role, &shown, context, CellVerdict::Denied, "no privilege".into(), None);
+                // Once in either question: as whom it is asked makes no difference.
+                if [Context::Member, Context::Fresh].contains(&context) {
+                    self.push(ready.table, "every command", role, &shown, context, CellVerdict::Denied, NO_PRIVILEGE.into(), None);
                 }
                 continue;
             }

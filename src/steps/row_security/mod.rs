@@ -40,7 +40,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use self::matrix::{Cell, Matrix};
+use self::matrix::{Cell, Matrix, NO_PRIVILEGE};
 use self::model::{Model, Scope};
 use self::mutate::Grounds;
 use self::own_tests::TestRun;
@@ -437,6 +437,9 @@ fn verdict(table: &str, cells: &[&Cell]) -> SubjectRow {
     }
     if let Some(shared) = of(CellVerdict::Shared).next() {
         return SubjectRow::new(table, true, "isolated, or everybody's", format!("everybody's: {}", shared.cell.why));
+    }
+    if cells.iter().all(|cell| cell.cell.why == NO_PRIVILEGE) {
+        return SubjectRow::new(table, true, "isolated", "denied to all: no role of the application has a privilege on it");
     }
     let (isolated, denied) = (of(CellVerdict::Isolated).count(), of(CellVerdict::Denied).count());
     SubjectRow::new(table, true, "isolated", format!("{isolated} cells isolated, {denied} denied"))
