@@ -274,6 +274,10 @@ impl Engine<'_> {
         }
         if let Some(why) = &stopped {
             log.line(format!("stopped: {why}"));
+            // A failure found before it says what failed, and not why nothing more was asked.
+            if report.headline.is_empty() && matches!(outcome, Outcome::Fail) {
+                report.headline = format!("stopped: {why}");
+            }
         }
         log.line(format!("outcome: {outcome}"));
         let result = write::Result {

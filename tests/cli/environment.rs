@@ -49,6 +49,7 @@ fn a_role_without_privilege_is_told_which_one_it_lacks() {
     staged.connects_to(&stage.cluster().url_as("onlooker", demo::DATABASE));
     let ran = staged.ledger(&["run", "--only", "CE-20"]);
     assert_said(&ran, 10, &["role-reads-everything", "no SELECT"]);
+    assert_said(&ran, 10, &["FAIL", "CE-20", "stopped: permission denied"]);
     let shown = staged.ledger(&["show", "CE-20"]).stdout;
     for lacks in ["role-makes-scratch", "public.clauses: no SELECT"] {
         assert!(shown.contains(lacks), "no {lacks} in:\n{shown}");

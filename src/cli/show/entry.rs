@@ -51,7 +51,9 @@ fn document(store: &Store, entry: &Entry) -> Result<Option<ResultDocument>, CliE
 fn result(ui: &Ui, document: &ResultDocument, us: Option<i64>) {
     let took = us.map(|us| format!(", took {}", format::duration(us))).unwrap_or_default();
     ui.answer(format!("Result   {}{took}", inert(&document.outcome.to_string())));
-    ui.answer(format!("         {}", inert(&document.headline)));
+    if !document.headline.is_empty() {
+        ui.answer(format!("         {}", inert(&document.headline)));
+    }
     if let Some(why) = &document.stopped {
         ui.answer(format!("         stopped before everything was asked: {}", inert(why)));
     }
