@@ -43,6 +43,11 @@ impl RunnerLock {
         }
     }
 
+    /// Whether it is still ours: it lasts as long as its session.
+    pub async fn still_held(&self) -> Result<(), PgError> {
+        self.session.one("SELECT pg_catalog.pg_backend_pid()", &[]).await.map(drop)
+    }
+
     /// Gives the lock back.
     pub async fn release(self) -> Result<(), PgError> {
         self.session.batch("SELECT pg_catalog.pg_advisory_unlock_all()").await

@@ -35,6 +35,8 @@ struct Ran<'a> {
     /// Applied by this run in an earlier attempt.
     earlier: Vec<&'a Migration>,
     proved: Vec<Proved>,
+    /// Why no further file was begun, where that was none of the files' doing.
+    stopped: Option<String>,
 }
 
 impl Ran<'_> {
@@ -69,7 +71,7 @@ pub async fn run(cx: &Context<'_>, report: &mut StepReport) -> Result<(), StepEr
     };
     let result = match command {
         Some(command) => command::run(cx, report, examined, &set, command).await,
-        None => locked(cx, report, examined, &set, asked).await,
+        None => locked(cx, report, examined, &set, (asked, &lock)).await,
     };
     // Released by the session's end in any case; an error here changes nothing of what was established.
     if let Err(error) = lock.release().await {
@@ -83,7 +85,7 @@ async fn locked(
     report: &mut StepReport,
     examined: &crate::domain::product::ScriptsProduct,
     set: &MigrationSet,
-    asked: Asked,
+    (asked, lock): (Asked, &RunnerLock),
 ) -> Result<(), StepError> {
     let baseline = cx.config.migrations.baseline.as_deref();
     let excluded = cx.not_the_applications();
@@ -102,7 +104,7 @@ async fn locked(
     }
     let as_examined = pending::files_as_examined(report, asked, examined, &pending, &earlier)?;
     let up_to = cx.config.migrations.target_version.as_deref();
-    let mut ran = Ran { set, up_to, pending, earlier, proved: Vec::new() };
+    let mut ran = Ran { set, up_to, pending, earlier, proved: Vec::new(), stopped: None };
     if !as_examined {
         not_run(report, &ran, "the files are not those that were examined")?;
         finish(report, &ran, schema_before.clone(), schema_before, Vec::new(), None);
@@ -115,7 +117,7 @@ async fn locked(
         let session = cx.target.session(Access::ReadWrite).await?;
         history::ensure(&session, set, baseline).await?;
         let process = settled::Process::of(&session).await.map_err(|error| cx.log.line(format!("own process not known: {error}"))).ok();
-        apply_all(cx, &session, &mut ran).await;
+        apply_all(cx, &session, lock, &mut ran).await;
         if let Some(lost) = ran.proved.iter().filter_map(Proved::failure).find(|failure| failure.disconnected) {
             drop(session);
             settled::settled(cx, process.as_ref(), &lost.to_string()).await?;
@@ -150,7 +152,7 @@ async fn locked(
     Ok(())
 }
 
-async fn apply_all(cx: &Context<'_>, session: &crate::pg::Session, ran: &mut Ran<'_>) {
+async fn apply_all(cx: &Context<'_>, session: &crate::pg::Session, lock: &RunnerLock, ran: &mut Ran<'_>) {
     let config = &cx.config.migrations;
     let options = ApplyOptions::of(config, cx.run.as_str());
     let total = ran.pending.len();
@@ -166,6 +168,12 @@ async fn apply_all(cx: &Context<'_>, session: &crate::pg::Session, ran: &mut Ran
         true => Tracer::beside(cx.target, session).await.map_err(|error| cx.log.line(format!("locks are not traced: {error}"))).ok(),
     };
     for (index, migration) in ran.pending.iter().enumerate() {
+        // Without the lock another runner may be at work on the same files.
+        if let Err(error) = lock.still_held().await {
+            cx.log.line(format!("the session of the migration lock was lost before {}: {error}", migration.up.file));
+            ran.stopped = Some(format!("the session that held the migration lock was lost: {error}"));
+            break;
+        }
         cx.progress.say(&format!("{}/{total} {}", index + 1, migration.up.file));
         cx.log.line(format!("{} begins, sha256 {}", migration.up.file, migration.up.sha256));
         let mut log = |line| cx.log.line(line);

@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 
 use std::time::Duration;
 
-use migration_ledger::pg::Cluster;
+use migration_ledger::pg::{Cluster, ConnectSpec, Target};
+use tokio::net::{TcpListener, UnixStream};
+use tokio::sync::broadcast;
 
 use crate::day::{Day, Given};
 use crate::support::connect;
@@ -84,7 +86,7 @@ async fn a_server_restarted_in_the_middle_of_a_transaction_leaves_none_of_it_and
     for code in ["migrations-applied", "schema-version-updated"] {
         assert_eq!(given.word(code), "unknown", "{code}: a lost server is no fault of the file's");
     }
-    assert_eq!(given.check("schema-version-updated").rows[0].observed, "002, where it was cut off at 003_keys.sql:2");
+    assert_eq!(given.check("schema-version-updated").rows[0].observed, "002: cut off at 003_keys.sql:2");
     let told: Vec<(&str, &str)> = check.rows.iter().map(|row| (row.subject.as_str(), row.observed.as_str())).collect();
     assert_eq!(told[0].0, "002_pages.sql");
     assert_eq!(told[1].0, "003_keys.sql:2");
@@ -138,5 +140,84 @@ async fn a_server_restarted_in_the_middle_of_a_file_without_a_transaction_is_ask
     assert_eq!(again.complaints(), Vec::<String>::new());
     assert!(again.log.contains("003_keys.sql: statements 1 to 2 were applied in an earlier attempt, taken up after them"), "{}", again.log);
     assert_eq!(day.count(TABLES).await, 2);
+    day.close().await;
+}
+
+/// A way to a server that can be cut while the server notices nothing; the port, and what cuts it.
+async fn cable(server: &Cluster) -> (u16, broadcast::Sender<()>) {
+    let socket = server.folder().join(".s.PGSQL.5432");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (cut, _) = broadcast::channel(1);
+    let cuts = cut.clone();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let (socket, mut cut) = (socket.clone(), cuts.subscribe());
+            tokio::spawn(async move {
+                let mut server = UnixStream::connect(socket).await.unwrap();
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+                    _ = cut.recv() => {}
+                }
+            });
+        }
+    });
+    (port, cut)
+}
+
+#[tokio::test]
+async fn a_process_that_is_still_at_work_is_waited_for() {
+    let mut day = Day::new().await;
+    day.file("003_keys.sql", &SLOW.replace("300", "3"));
+    day.file("003_keys.down.sql", "drop table public.after_it;\ndrop table public.before_it;\n");
+    day.remove("003_keys.verify.sql");
+    assert_eq!(day.step("scripts").await.complaints(), Vec::<String>::new());
+    day.db.admin().await.batch(&format!("alter database {} set test.slow = 'on'", day.db.name)).await.unwrap();
+    let (port, cut) = cable(day.db.server()).await;
+    let url = format!("postgresql://migrator@127.0.0.1:{port}/{}?sslmode=disable", day.db.name);
+    day.target = Target::open(ConnectSpec::parse(&url).unwrap(), "ledger/cable").await.unwrap();
+    let sleeping = "select count(*) from pg_catalog.pg_stat_activity where wait_event = 'PgSleep' and application_name = 'ledger/cable'";
+    let eyes = day.hands().await;
+    let cutting = async {
+        while eyes.one(sleeping, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        cut.send(()).unwrap();
+    };
+    let (given, ()) = tokio::join!(day.step("execute"), cutting);
+    assert_eq!(eyes.one(sleeping, &[]).await.unwrap().get::<_, i64>(0), 0, "it says what stays while the file still runs");
+    assert!(given.check("migrations-applied").rows[1].observed.ends_with(". State: 002 applied; 003 rolled back; 004 not tried"));
+    let waited = given.log.lines().find_map(|line| line.split_once("the server answers, ")?.1.split(' ').next()?.parse::<f64>().ok());
+    assert!(waited.is_some_and(|seconds| seconds > 1.0), "{}", given.log);
+    day.close().await;
+}
+
+#[tokio::test]
+async fn without_its_lock_no_further_file_is_begun() {
+    let mut day = Day::new().await;
+    day.file("003_keys.sql", "select pg_catalog.pg_sleep(case pg_catalog.current_setting('test.slow', true) when 'on' then 2 else 0 end);");
+    day.file("003_keys.down.sql", "select 1;");
+    day.remove("003_keys.verify.sql");
+    assert_eq!(day.step("scripts").await.complaints(), Vec::<String>::new());
+    day.db.admin().await.batch(&format!("alter database {} set test.slow = 'on'", day.db.name)).await.unwrap();
+    let admin = day.db.admin().await;
+    let taking = async {
+        let sql = "select count(pg_catalog.pg_terminate_backend(l.pid)) from pg_catalog.pg_locks l where l.locktype = 'advisory'
+                   and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
+                   and exists (select from pg_catalog.pg_stat_activity where wait_event = 'PgSleep' and datname = pg_catalog.current_database())";
+        while admin.one(sql, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    };
+    let (given, ()) = tokio::join!(day.step("execute"), taking);
+    let rows = &given.check("migrations-applied").rows;
+    assert_eq!(rows.iter().map(|row| row.ok).collect::<Vec<_>>(), [Some(true), Some(true), None]);
+    assert_eq!(
+        rows[2].observed,
+        "not tried: the session that held the migration lock was lost: connection closed. State: \
+         002, 003 applied; 004 not tried"
+    );
+    day.db.admin().await.batch(&format!("alter database {} reset test.slow", day.db.name)).await.unwrap();
+    assert_eq!(day.step("execute").await.complaints(), Vec::<String>::new());
     day.close().await;
 }

@@ -28,9 +28,10 @@ pub async fn consistent(
     let last = ran.up_to.or(ran.set.last_version()).unwrap_or_default();
     let version = after.version().unwrap_or("none");
     // A lost connection says nothing of the files: how far they would have come is not known.
-    let cut_off = ran.proved.iter().filter_map(Proved::failure).find(|failure| !failure.decides());
+    let failed = ran.proved.iter().filter_map(Proved::failure).find(|failure| !failure.decides());
+    let cut_off = failed.map(|failure| format!("cut off at {}", failure.subject())).or(ran.stopped.clone());
     let row = match cut_off.filter(|_| !same(version, last)) {
-        Some(failure) => SubjectRow::undecided("schema version", last, format!("{version}, where it was cut off at {}", failure.subject())),
+        Some(why) => SubjectRow::undecided("schema version", last, format!("{version}: {why}")),
         None => SubjectRow::new("schema version", same(version, last), last, version),
     };
     probe(report, "schema-version-updated", read.clone(), "target", Value::Null, vec![row])?;

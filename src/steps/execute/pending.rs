@@ -81,7 +81,10 @@ pub fn applied(cx: &Context<'_>, report: &mut StepReport, ran: &Ran<'_>, after: 
     for (index, migration) in ran.pending.iter().enumerate() {
         let recorded = after_has(after, &migration.version);
         rows.push(match ran.proved.get(index) {
-            None => SubjectRow::undecided(&migration.up.file, "runs", "not tried: a file before it did not hold"),
+            None => match &ran.stopped {
+                Some(why) => SubjectRow::undecided(&migration.up.file, "runs", format!("not tried: {why}. State: {state}")),
+                None => SubjectRow::undecided(&migration.up.file, "runs", "not tried: a file before it did not hold"),
+            },
             Some(proved) => {
                 let mut row = applied_row(&proved.applied);
                 match (&proved.applied.failure, recorded) {
