@@ -3,12 +3,40 @@
 //! `convalidated` is a claim, not a fact: rows loaded with `session_replication_role = replica` orphan a validated key and
 //! VALIDATE says nothing (PostgreSQL manual, `session_replication_role`). So every key is counted, validated or not.
 
-use super::inventory::Key;
+use super::inventory::{Key, KeyColumn};
 use crate::steps::counting::Question;
 
 /// The question for a key's orphans: child rows that reference nothing.
 pub fn orphans(key: &Key) -> Question {
-    Question::rows(&format!("{} AS c", key.child_rows_of()), &orphaned(key))
+    let by_row = Question::rows(&format!("{} AS c", key.child_rows_of()), &orphaned(key));
+    match by_value(key) {
+        Some(any) => Question { any, ..by_row },
+        None => by_row,
+    }
+}
+
+/// Whether there is an orphan, asked of each value of the key once: many children share a parent. An index of the child gives its values in order,
+/// merged with the parent's; without one they are collected first, where the planner, told that one row is enough, would look each child up by itself
+/// (1 M rows: 0.25 s against 0.5 s, and 1.6 s against 5.5 s). `None` where what DISTINCT takes for equal might not be what the key does.
+fn by_value(key: &Key) -> Option<String> {
+    let alike = |column: &KeyColumn| {
+        column.equals == "OPERATOR(pg_catalog.=)"
+            && column.child_type == column.parent_type
+            && column.child_collation == column.parent_collation
+    };
+    if key.temporal || (key.match_type == "f" && key.columns.len() > 1) || !key.columns.iter().all(alike) {
+        return None;
+    }
+    let columns: Vec<String> = key.columns.iter().map(|column| format!("c.{}", column.child_quoted)).collect();
+    let set: Vec<String> = key.columns.iter().filter(|c| c.child_nullable).map(|c| format!("c.{} IS NOT NULL", c.child_quoted)).collect();
+    let set = if set.is_empty() { String::new() } else { format!(" WHERE {}", set.join(" AND ")) };
+    Some(format!(
+        "SELECT 1 FROM (SELECT DISTINCT {} FROM {} AS c{set}) AS c WHERE NOT EXISTS (SELECT 1 FROM {} AS p WHERE {}) LIMIT 1",
+        columns.join(", "),
+        key.child_rows_of(),
+        key.parent_rows_of(),
+        key.matches("p", "c")
+    ))
 }
 
 /// The question how many of about `wanted` sampled child rows there are and how many of them are orphans, for a key that could not be counted in
