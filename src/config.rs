@@ -179,8 +179,10 @@ pub struct Backup {
     pub pg_restore: Option<PathBuf>,
     /// Schemas left out, named as not covered.
     pub exclude_schemas: Vec<String>,
-    /// How many sessions restore and fingerprint at once.
+    /// How many sessions restore and fingerprint at once, and dump where the format allows it.
     pub jobs: u32,
+    /// `custom`: one file. `directory`: a folder with a file for each table, dumped by `jobs` sessions at once.
+    pub format: BackupFormat,
     /// How many of the tool's own dumps stay in `dir`; older ones are removed once a newer one was restored and compared. Absent: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<usize>,
@@ -188,8 +190,25 @@ pub struct Backup {
 
 impl Default for Backup {
     fn default() -> Self {
-        Self { dir: "backups".into(), pg_dump: None, pg_restore: None, exclude_schemas: Vec::new(), jobs: 1, keep: None }
+        Self {
+            dir: "backups".into(),
+            pg_dump: None,
+            pg_restore: None,
+            exclude_schemas: Vec::new(),
+            jobs: 1,
+            format: BackupFormat::Custom,
+            keep: None,
+        }
     }
+}
+
+/// The form of a backup (PostgreSQL manual, "pg_dump", `--format`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackupFormat {
+    #[default]
+    Custom,
+    Directory,
 }
 
 /// Where scratch copies live.

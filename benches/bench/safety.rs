@@ -16,13 +16,16 @@ use crate::{Failure, Measurement, median};
 
 const TURNS: usize = 5;
 
+/// How much of the stage the drill is played on: it writes all of it many times over.
+const DRILL: u32 = 5;
+
 /// A parent of 300,000 rows, four children of 400,000 to 1,000,000, one key each; every twentieth row of a child has none.
 const FILL: &str = "
     CREATE TABLE public.parents (id bigint PRIMARY KEY, name text NOT NULL, made timestamptz NOT NULL DEFAULT now());
-    INSERT INTO public.parents SELECT i, md5(i::text) FROM generate_series(1, 300000) i;
+    INSERT INTO public.parents SELECT i, md5(i::text) FROM generate_series(1, 300000 / $part) i;
     DO $$ DECLARE n int; BEGIN FOR n IN 1..4 LOOP
       EXECUTE format('CREATE TABLE public.children_%s (id bigint PRIMARY KEY, parent_id bigint, note text)', n);
-      EXECUTE format('INSERT INTO public.children_%s SELECT i, CASE WHEN i %% 20 > 0 THEN 1 + i::bigint * 7919 %% 300000 END, md5((i * 2)::text) FROM generate_series(1, %s) i', n, 200000 + n * 200000);
+      EXECUTE format('INSERT INTO public.children_%s SELECT i, CASE WHEN i %% 20 > 0 THEN 1 + i::bigint * 7919 %% (300000 / $part) END, md5((i * 2)::text) FROM generate_series(1, %s) i', n, (200000 + n * 200000) / $part);
       EXECUTE format('CREATE INDEX ON public.children_%s (parent_id)', n);
       EXECUTE format('ALTER TABLE public.children_%s ADD FOREIGN KEY (parent_id) REFERENCES public.parents', n);
     END LOOP; END $$";
@@ -33,7 +36,8 @@ struct Stage {
     session: Session,
 }
 
-async fn stage() -> Result<Stage, Failure> {
+/// With one `part`-th of the rows.
+async fn stage(part: u32) -> Result<Stage, Failure> {
     let settings = [("shared_buffers", "256MB"), ("max_wal_size", "4GB")].map(|(name, value)| (name.to_owned(), value.to_owned()));
     let options = ClusterOptions { settings: settings.into(), ..ClusterOptions::default() };
     let cluster = Cluster::start(&options).map_err(|error| format!("{error}; {}", error.hint()))?;
@@ -42,7 +46,7 @@ async fn stage() -> Result<Stage, Failure> {
     let options =
         SessionOptions { application_name: "bench".into(), access: Access::ReadWrite, statement_timeout_ms: 0, lock_timeout_ms: 0 };
     let session = spec.session(&options).await?;
-    session.batch(FILL).await?;
+    session.batch(&FILL.replace("$part", &part.to_string())).await?;
     session.batch("VACUUM ANALYZE").await?;
     session.batch("CHECKPOINT").await?;
     Ok(Stage { cluster, target, session })
@@ -101,7 +105,7 @@ impl Turns {
 /// Orphans of all keys: ours over a psql script that runs LEFT JOIN … IS NULL key by key.
 pub fn orphans() -> Result<Measurement, Failure> {
     let runtime = runtime()?;
-    let stage = runtime.block_on(stage())?;
+    let stage = runtime.block_on(stage(1))?;
     let keys = runtime.block_on(inventory::read(&stage.session, &[]))?;
     let asked: Vec<Question> = keys.iter().map(questions::orphans).collect();
     if asked.len() != 4 {
@@ -133,7 +137,7 @@ pub fn orphans() -> Result<Measurement, Failure> {
 /// The digest of a table: ours over `count(*)` and making every row's text once, which is the floor.
 pub fn digest() -> Result<Measurement, Failure> {
     let runtime = runtime()?;
-    let stage = runtime.block_on(stage())?;
+    let stage = runtime.block_on(stage(1))?;
     let excluded = Vec::new();
     runtime.block_on(
         stage.session.batch("SET max_parallel_workers_per_gather = 0; DROP TABLE public.children_1, public.children_2, public.children_3"),
@@ -158,7 +162,7 @@ pub fn digest() -> Result<Measurement, Failure> {
 /// Backup, restore and comparison: ours over pg_dump and pg_restore with as many jobs.
 pub fn drill() -> Result<Measurement, Failure> {
     let runtime = runtime()?;
-    let stage = runtime.block_on(stage())?;
+    let stage = runtime.block_on(stage(DRILL))?;
     let config = config::Backup { pg_dump: Some(program(&stage.cluster, "pg_dump")), jobs: 2, ..config::Backup::default() };
     let tools = Tools::find(stage.target.major(), &config)?;
     let folder = crate::on_disk()?;
@@ -185,13 +189,13 @@ pub fn drill() -> Result<Measurement, Failure> {
         Ok(())
     };
     let turns = Turns::take(ours, theirs)?;
-    Ok(turns.measurement("3.1 M rows, 2 jobs", &stage.cluster))
+    Ok(turns.measurement("0.6 M rows, 2 jobs", &stage.cluster))
 }
 
 async fn drill_once(target: &Target, tools: &Tools, config: &config::Backup, file: &Path) -> Result<(), Failure> {
     let (facts, source) = tools.dump_whole(target, file, "bench.dump", config, &|_| {}).await?;
     let pool = ScratchPool::new(target.clone(), Some(tools.clone()));
-    let (copy, _) = pool.copy_of(file, "bench").await?;
+    let (copy, _) = pool.restored(file).await?;
     let session = copy.session(Access::ReadOnly).await?;
     let same = Catalog::read(&session, &[]).await?.as_dumped() == source.catalog
         && table_states_of(copy.target(), &[], workers(config), None, &|_, _| {}).await? == facts.tables;

@@ -91,8 +91,8 @@ impl Tools {
         Ok((facts, source.catalog))
     }
 
-    /// Dumps the target into `file` (custom format, 0600, its folder 0700) from an exported snapshot in which catalog and data are
-    /// fingerprinted. `restore_us` is left `None`. `shown` is the path to record. An existing file is not overwritten.
+    /// Dumps the target into `file` (custom format, 0600; or a folder, 0700, written by several sessions at once; its own folder 0700) from an
+    /// exported snapshot in which catalog and data are fingerprinted. `restore_us` is left `None`. `shown` is the path to record. An existing file is not overwritten.
     /// With the facts comes the source in that snapshot, as far as dumps carry it. `told` hears twice a second how far it is.
     pub async fn dump_whole(
         &self,
@@ -103,9 +103,11 @@ impl Tools {
         told: &dyn Fn(&str),
     ) -> Result<(BackupFacts, Source), PgError> {
         // A half-written dump must not be taken for a backup, nor one that restores nowhere because its frame could not be made.
-        let unfinished = Unfinished::begin(file, false)?;
+        let folder = config.format == config::BackupFormat::Directory;
+        let unfinished = Unfinished::begin(file, folder)?;
         let (mut facts, source, frame) = self.dump_into(target, file, unfinished.path(), config, told).await?;
-        shown.clone_into(&mut facts.file);
+        // A folder is told as one: what is done by hand with it differs.
+        facts.file = if folder { format!("{shown}/") } else { shown.to_owned() };
         let framed = frame.is_some();
         // The frame first: what bears the backup's name has its frame.
         frame.map_or(Ok(()), Unfinished::publish)?;
@@ -141,7 +143,8 @@ impl Tools {
         };
         let work = std::pin::pin!(try_join(self.run_dump(target, file, &snapshot, config), seen));
         let made = with_news(work, || {
-            let bytes = std::fs::metadata(file).map_or(0, |file| file.len());
+            let written = super::unfinished::files(file).unwrap_or_default();
+            let bytes: u64 = written.iter().filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
             let (done, all) = tables_done.get();
             told(&format!("backup · {:.1} MB written, {done} of {all} tables fingerprinted", bytes as f64 / 1e6));
         });
@@ -171,11 +174,14 @@ impl Tools {
         argument.push(file);
         let mut tool = Tool::new(&self.pg_dump)
             .connect(target.spec(), target.application_name())
-            .arg("--format=custom")
             .arg("--no-password")
             .arg("--lock-wait-timeout=30000")
             .arg(format!("--snapshot={snapshot}"))
             .arg(argument);
+        tool = match config.format {
+            config::BackupFormat::Custom => tool.arg("--format=custom"),
+            config::BackupFormat::Directory => tool.arg("--format=directory").arg(format!("--jobs={}", self.jobs)),
+        };
         for schema in &config.exclude_schemas {
             // Quoted, a pattern is a name (psql manual, "Patterns").
             tool = tool.arg(format!("--exclude-schema=\"{}\"", schema.replace('"', "\"\"")));
@@ -314,11 +320,12 @@ pub(super) fn elapsed_us(clock: Instant) -> i64 {
     i64::try_from(clock.elapsed().as_micros()).unwrap_or(i64::MAX)
 }
 
-/// SHA-256 (hex) and size of a file, off the runtime's thread.
-async fn digest(file: &Path) -> Result<(String, u64), PgError> {
-    let path = file.to_owned();
-    let read = move || -> std::io::Result<(String, u64)> {
-        let mut file = std::fs::File::open(path)?;
+/// SHA-256 (hex) and size of a backup, off the runtime's thread. Of a folder: of what `sha256sum` says of its files in the order of their names
+/// (`cd FOLDER && LC_ALL=C sha256sum -- * | sha256sum`).
+async fn digest(backup: &Path) -> Result<(String, u64), PgError> {
+    let path = backup.to_owned();
+    let one = |file: &Path| -> std::io::Result<(String, u64)> {
+        let mut file = std::fs::File::open(file)?;
         let mut hasher = Sha256::new();
         let mut buffer = vec![0u8; 1 << 20];
         loop {
@@ -329,6 +336,18 @@ async fn digest(file: &Path) -> Result<(String, u64), PgError> {
         }
         Ok((hex::encode(hasher.finalize()), file.seek(SeekFrom::End(0))?))
     };
+    let read = move || -> std::io::Result<(String, u64)> {
+        if !path.is_dir() {
+            return one(&path);
+        }
+        let (mut sums, mut bytes) = (Sha256::new(), 0);
+        for file in super::unfinished::files(&path)? {
+            let (sha256, size) = one(&file)?;
+            sums.update(format!("{sha256}  {}\n", file.file_name().unwrap_or_default().to_string_lossy()));
+            bytes += size;
+        }
+        Ok((hex::encode(sums.finalize()), bytes))
+    };
     let done = tokio::task::spawn_blocking(read).await.map_err(|error| PgError::other(error.to_string()))?;
-    done.map_err(|error| PgError::other(format!("cannot read {}: {error}", file.display())))
+    done.map_err(|error| PgError::other(format!("cannot read {}: {error}", backup.display())))
 }

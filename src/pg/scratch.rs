@@ -111,28 +111,50 @@ impl ScratchPool {
         let (restored, time) = match state.restored.get(&path) {
             Some(name) => (name.clone(), None),
             None => {
-                let tools = self
-                    .tools
-                    .as_ref()
-                    .ok_or_else(|| PgError::of_kind(PgErrorKind::NoTool, "no pg_restore that fits the server was found"))?;
-                self.has_room(&mut state).await?;
-                let db = self.make_empty(&mut state, "backup").await?;
-                let name = db.target.identity().database.clone();
-                let clock = Instant::now();
-                if let Err(error) = tools.restore(&db.target, &path).await {
-                    // Why it did not restore is the answer. What cannot be dropped now is dropped at the end, or found by its lease.
-                    let _ = self.drop_named(&mut state, &name).await;
-                    return Err(error);
-                }
-                let time = elapsed_us(clock);
-                // Nobody gets into the untouched copy any more.
-                let keeper = self.keeper(&mut state).await?;
-                keeper.session.batch(&format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")).await?;
+                let (db, time) = self.restore_into_new(&mut state, &path).await?;
+                let name = self.close_untouched(&mut state, &db).await?;
                 state.restored.insert(path, name.clone());
                 (name, Some(time))
             }
         };
         Ok((self.make_clone(&mut state, &restored, purpose).await?, time))
+    }
+
+    /// The backup restored into a database of its own, to be looked at and then given to [`ScratchPool::keep`] or dropped; and the time of the
+    /// restore, microseconds. So the first look at a backup costs no clone.
+    pub async fn restored(&self, backup: &Path) -> Result<(ScratchDb, i64), PgError> {
+        self.restore_into_new(&mut *self.state.lock().await, backup).await
+    }
+
+    /// Keeps what [`ScratchPool::restored`] gave as the untouched copy that [`ScratchPool::copy_of`] clones. Whoever looked at it has not written.
+    pub async fn keep(&self, db: ScratchDb, backup: &Path) -> Result<(), PgError> {
+        let mut state = self.state.lock().await;
+        let path = backup.canonicalize().map_err(|error| PgError::other(format!("cannot open {}: {error}", backup.display())))?;
+        let name = self.close_untouched(&mut state, &db).await?;
+        state.restored.insert(path, name);
+        Ok(())
+    }
+
+    async fn restore_into_new(&self, state: &mut State, backup: &Path) -> Result<(ScratchDb, i64), PgError> {
+        let tools =
+            self.tools.as_ref().ok_or_else(|| PgError::of_kind(PgErrorKind::NoTool, "no pg_restore that fits the server was found"))?;
+        self.has_room(state).await?;
+        let db = self.make_empty(state, "backup").await?;
+        let clock = Instant::now();
+        if let Err(error) = tools.restore(&db.target, backup).await {
+            // Why it did not restore is the answer. What cannot be dropped now is dropped at the end, or found by its lease.
+            let _ = self.drop_named(state, &db.target.identity().database).await;
+            return Err(error);
+        }
+        Ok((db, elapsed_us(clock)))
+    }
+
+    /// Nobody gets into the untouched copy any more.
+    async fn close_untouched(&self, state: &mut State, db: &ScratchDb) -> Result<String, PgError> {
+        let name = db.target.identity().database.clone();
+        let keeper = self.keeper(state).await?;
+        keeper.session.batch(&format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")).await?;
+        Ok(name)
     }
 
     /// An empty scratch database, with the encoding and locale of the server's target.

@@ -3,9 +3,9 @@
 //! `x.dump.partial` becomes `x.dump` after its digest was taken and its bytes are on the disk. So whatever bears a backup's name is one, whenever the
 //! writer died. The file is locked (flock(2)) as long as its writer lives, on whatever terms it dies: what nobody holds any more is a leftover.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
@@ -49,8 +49,12 @@ impl Unfinished {
     pub fn publish(mut self) -> Result<(), PgError> {
         let done = || -> io::Result<()> {
             for file in files(&self.path)? {
+                // pg_dump made those of a folder, as its umask had it.
+                std::fs::set_permissions(&file, Permissions::from_mode(0o600))?;
                 File::open(file)?.sync_all()?;
             }
+            // Of a folder the names in it as well.
+            File::open(&self.path)?.sync_all()?;
             std::fs::rename(&self.path, &self.whole)?;
             match self.whole.parent() {
                 // The name is on the disk when its folder is.
@@ -143,7 +147,8 @@ pub(super) fn files(backup: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+/// Removes a backup of either form.
+pub fn remove(path: &Path) -> io::Result<()> {
     if path.symlink_metadata()?.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }
 }
 

@@ -164,8 +164,17 @@ fn psql(file: &str, forget: Option<&str>) -> String {
 fn restore(database: &str, backup: &BackupFacts) -> Vec<String> {
     let (restored, damaged) = (format!("{database}_restored"), format!("{database}_before_restore"));
     let rename = |from: &str, to: &str| shell(&format!("ALTER DATABASE {} RENAME TO {}", identifier(from), identifier(to)));
+    let sum = match backup.file.ends_with('/') {
+        // Of a folder: the sum of its files' sums, in the order of their names.
+        true => format!(
+            "[ \"$(cd {} && LC_ALL=C sha256sum -- * | sha256sum)\" = {} ]",
+            shell(&backup.file),
+            shell(&format!("{}  -", backup.sha256))
+        ),
+        false => format!("printf '%s  %s\\n' {} {} | sha256sum --strict -c", shell(&backup.sha256), shell(&backup.file)),
+    };
     vec![
-        format!("printf '%s  %s\\n' {} {} | sha256sum --strict -c", shell(&backup.sha256), shell(&backup.file)),
+        sum,
         format!("createdb -T template0 {}", shell(&restored)),
         format!("pg_restore --exit-on-error --single-transaction -d {} {}", shell(&restored), shell(&backup.file)),
         format!("psql -X -v ON_ERROR_STOP=1 -d postgres -c {} -c {}", rename(database, &damaged), rename(&restored, database)),

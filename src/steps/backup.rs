@@ -65,7 +65,7 @@ pub async fn back_up(cx: &Context<'_>, label: &str, checks: &BackupChecks, repor
 
     cx.progress.say("restore of the backup");
     let asked = Asked::now();
-    let (copy, time) = match cx.scratch.copy_of(&backed.file, label).await {
+    let (copy, time) = match cx.scratch.restored(&backed.file).await {
         Ok(copied) => copied,
         Err(error) => {
             cx.log.line(format!("backup not restored: {error}"));
@@ -79,8 +79,8 @@ pub async fn back_up(cx: &Context<'_>, label: &str, checks: &BackupChecks, repor
             return Ok(Some(backed));
         }
     };
-    backed.facts.restore_us = time;
-    cx.log.line(format!("restored in {} ms", time.unwrap_or_default() / 1000));
+    backed.facts.restore_us = Some(time);
+    cx.log.line(format!("restored in {} ms", time / 1000));
     let keys =
         backed.source.catalog.objects.get("constraint").map_or(0, |all| all.values().filter(|d| d.starts_with("FOREIGN KEY")).count());
     let row = SubjectRow::new(&backed.facts.file, true, "restored without error", "restored without error")
@@ -90,7 +90,7 @@ pub async fn back_up(cx: &Context<'_>, label: &str, checks: &BackupChecks, repor
     cx.progress.say("comparison of the restored copy");
     let asked = Asked::now();
     let compared = compare(cx, &copy, &backed).await;
-    cx.scratch.drop_db(copy).await?;
+    cx.scratch.keep(copy, &backed.file).await?;
     match compared {
         Ok(rows) => {
             backed.holds = rows.iter().all(|row| row.ok == Some(true));
@@ -111,9 +111,9 @@ pub async fn back_up(cx: &Context<'_>, label: &str, checks: &BackupChecks, repor
 }
 
 /// Restores a backup and compares the copy with what it was made of; the time of the restore goes into its facts. `Err`: it was not restored.
-pub async fn proven(cx: &Context<'_>, backed: &mut Backed, label: &str) -> Result<Vec<SubjectRow>, PgError> {
-    let (copy, time) = cx.scratch.copy_of(&backed.file, label).await?;
-    backed.facts.restore_us = time;
+pub async fn proven(cx: &Context<'_>, backed: &mut Backed) -> Result<Vec<SubjectRow>, PgError> {
+    let (copy, time) = cx.scratch.restored(&backed.file).await?;
+    backed.facts.restore_us = Some(time);
     let rows = compare(cx, &copy, backed).await;
     cx.scratch.drop_db(copy).await?;
     let rows = rows?;
@@ -248,7 +248,7 @@ pub fn prune(folder: &std::path::Path, keep: usize, run: &str) -> std::io::Resul
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let file = entry.metadata()?;
-        if file.is_file() && ours(&name) {
+        if (file.is_file() || file.is_dir()) && ours(&name) {
             dumps.push((file.modified()?, name));
         }
     }
@@ -256,7 +256,7 @@ pub fn prune(folder: &std::path::Path, keep: usize, run: &str) -> std::io::Resul
     let many = dumps.len().saturating_sub(keep);
     let mut removed = Vec::new();
     for (_, name) in dumps.into_iter().take(many).filter(|(_, name)| !name.starts_with(&format!("{run}_"))) {
-        std::fs::remove_file(folder.join(&name))?;
+        crate::pg::unfinished::remove(&folder.join(&name))?;
         match std::fs::remove_file(crate::pg::frame::beside(&folder.join(&name))) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -135,7 +135,7 @@ async fn backup_first(cx: &Context<'_>, fresh: Fresh, report: &mut StepReport) -
         }
         Fresh::Restored => {
             cx.progress.say("restoring the fresh backup");
-            match proven(cx, &mut backed, "pre-rollback").await {
+            match proven(cx, &mut backed).await {
                 Ok(compared) if backed.holds => {
                     let time = backed.facts.restore_us.unwrap_or_default() as f64 / 1e6;
                     rows.push(SubjectRow::new(
