@@ -17,6 +17,8 @@ mod dump;
 mod environment;
 #[path = "pg/grown.rs"]
 mod grown;
+#[path = "pg/kinds.rs"]
+mod kinds;
 #[path = "pg/lost.rs"]
 mod lost;
 #[path = "pg/mutations.rs"]

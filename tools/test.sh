@@ -61,7 +61,10 @@ tools/peers.sh
 for number in "${!bins[@]}"; do
     step "tests on $("${bins[$number]}/initdb" --version)"
     if [ "$number" = 0 ]; then
-        LEDGER_TEST_PG_BIN="${bins[$number]}" cargo test --locked --quiet
+        # Where a newer server is there as well, what the oldest dumps is restored on it.
+        newer=()
+        [ ${#bins[@]} -lt 2 ] || newer=("LEDGER_TEST_NEWER_BIN=${bins[-1]}")
+        env "${newer[@]}" LEDGER_TEST_PG_BIN="${bins[$number]}" cargo test --locked --quiet
         continue
     fi
     # What does not depend on the server's major was run in the first round, and so was the whole table of planted faults: of the

@@ -11,6 +11,7 @@ use crate::domain::product::{BackupFacts, TableState};
 use crate::domain::{Evidence, SubjectRow};
 use crate::pg::data::{self, Position};
 use crate::pg::dump::{Source, Tools, workers};
+use crate::pg::scratch::available;
 use crate::pg::{Access, Catalog, CatalogChange, PgError, PgErrorKind, ScratchDb};
 
 /// The three checks of a backup, in order.
@@ -135,8 +136,29 @@ async fn make(cx: &Context<'_>, label: &str) -> Result<Backed, PgError> {
         .find(|file| !file.exists())
         .ok_or_else(|| PgError::other("no free name for the backup"))?;
     let told = |news: &str| cx.progress.say(news);
+    has_room(cx, &folder).await?;
     let (facts, source) = tools.dump_whole(cx.target, &file, &cx.project.shown(&file), config, &told).await?;
     Ok(Backed { facts, source, file, holds: false })
+}
+
+/// A dump must not fill the disk that it is written to: without the room that `free-space` asks for none is begun.
+async fn has_room(cx: &Context<'_>, folder: &std::path::Path) -> Result<(), PgError> {
+    let session = cx.target.session(Access::ReadOnly).await?;
+    let bytes: i64 = session.one("SELECT pg_catalog.pg_database_size(pg_catalog.current_database())", &[]).await?.try_get(0)?;
+    let needed = bytes as f64 * cx.config.require.free_space_factor.unwrap_or(1.0);
+    match available(folder) {
+        Ok(free) if (free as f64) < needed => Err(PgError::of_kind(
+            PgErrorKind::ToolEnvironment,
+            format!(
+                "not begun: it may need {} in {}, {} are free ([require] free-space-factor says how much of the database's size)",
+                human_bytes(needed as u64),
+                cx.project.shown(folder),
+                human_bytes(free)
+            ),
+        )),
+        // Where it cannot be asked, the dump itself says when the disk is full.
+        _ => Ok(()),
+    }
 }
 
 /// A failure over the work itself is an answer; a privilege, a program or a connection that is missing here is none.

@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use migration_ledger::config::Backup;
+use migration_ledger::config::{Backup, BackupFormat};
 use migration_ledger::pg::catalog::{Catalog, table_states};
 use migration_ledger::pg::dump::Tools;
 use migration_ledger::pg::{Access, ScratchPool, Target};
@@ -208,5 +208,39 @@ async fn a_newer_pair_serves_an_older_server() {
     let pool = ScratchPool::new(target, Some(tools.clone()));
     let empty = pool.empty("newer").await.unwrap();
     assert_eq!(tools.restore(empty.target(), &file).await.unwrap(), ["SET transaction_timeout = 0;"]);
+    pool.close().await.unwrap();
+}
+
+/// A folder that several sessions write: whole, closed to others, with the sum that the procedure tells to make again, and restored like a file.
+#[tokio::test]
+async fn a_backup_in_a_folder_is_restored_and_equal_and_its_sum_can_be_made_by_hand() {
+    let target = TestDb::with(SMALL).await.target("postgres").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("staging_migration_1_pre_migration.dump");
+    let config = Backup { jobs: 2, format: BackupFormat::Directory, ..backup_config() };
+    let tools = Tools::find(target.major(), &config).unwrap();
+    let facts = tools.dump(&target, &file, "backups/one.dump", &config).await.unwrap();
+    assert_eq!(facts.file, "backups/one.dump/");
+    let sum = format!("cd '{}' && LC_ALL=C sha256sum -- * | sha256sum", file.display());
+    let by_hand = std::process::Command::new("sh").args(["-c", &sum]).output().unwrap();
+    assert_eq!(String::from_utf8(by_hand.stdout).unwrap(), format!("{}  -\n", facts.sha256));
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(&file).unwrap() {
+        let file = entry.unwrap().metadata().unwrap();
+        assert_eq!(file.permissions().mode() & 0o777, 0o600);
+        bytes += file.len();
+    }
+    assert_eq!((facts.bytes, std::fs::metadata(&file).unwrap().permissions().mode() & 0o777), (bytes, 0o700));
+    let pool = ScratchPool::new(target, Some(tools));
+    let (copy, time) = pool.restored(&file.join("")).await.unwrap();
+    assert!(time > 0);
+    let session = copy.session(Access::ReadOnly).await.unwrap();
+    assert_eq!(table_states(&session, &[]).await.unwrap(), facts.tables);
+    drop(session);
+    // Looked at and kept, it is what later copies are clones of.
+    pool.keep(copy, &file).await.unwrap();
+    let (clone, again) = pool.copy_of(&file, "clone").await.unwrap();
+    assert_eq!(again, None);
+    assert_eq!(table_states(&clone.session(Access::ReadOnly).await.unwrap(), &[]).await.unwrap(), facts.tables);
     pool.close().await.unwrap();
 }

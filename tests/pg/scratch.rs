@@ -1,7 +1,7 @@
 use migration_ledger::config::Backup;
 use migration_ledger::pg::catalog::table_states;
 use migration_ledger::pg::scratch::PREFIX;
-use migration_ledger::pg::{Access, Catalog, Cluster, ConnectSpec, ScratchPool, Target};
+use migration_ledger::pg::{Access, Catalog, Cluster, ClusterOptions, ConnectSpec, ScratchPool, Target};
 
 use crate::dump::{SMALL, tools};
 use crate::environment::{given, world};
@@ -159,6 +159,28 @@ async fn a_copy_on_another_server_has_its_roles_and_its_encoding() {
     }
     drop(there);
     elsewhere.stop().unwrap();
+}
+
+/// The fingerprint does not know which major it was taken on: what the older one dumps is equal on the newer.
+#[tokio::test]
+async fn a_dump_is_equal_on_a_newer_server() {
+    let Some(bin) = std::env::var_os("LEDGER_TEST_NEWER_BIN").map(std::path::PathBuf::from) else { return };
+    let source = TestDb::with(SMALL).await.target("postgres").await;
+    let newer = Cluster::start(&ClusterOptions { bin: Some(bin), ..cluster_options() }).unwrap();
+    let server = Target::open(ConnectSpec::parse(&newer.url("postgres")).unwrap(), "ledger/test").await.unwrap();
+    assert!(server.major() > source.major(), "LEDGER_TEST_NEWER_BIN is not newer");
+    let tools = tools(&source);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.dump");
+    let facts = tools.dump(&source, &file, "x.dump", &Backup::default()).await.unwrap();
+    let pool = ScratchPool::new(server, Some(tools)).of(source);
+    let (copy, _) = pool.copy_of(&file, "newer").await.unwrap();
+    let session = copy.session(Access::ReadOnly).await.unwrap();
+    assert_eq!(Catalog::read(&session, &[]).await.unwrap().as_dumped().fingerprint(), facts.catalog);
+    assert_eq!(table_states(&session, &[]).await.unwrap(), facts.tables);
+    drop(session);
+    pool.close().await.unwrap();
+    newer.stop().unwrap();
 }
 
 /// What the scratch server lacks says nothing about the backup: it is named, and nothing is established.
