@@ -49,6 +49,34 @@ fn what_init_says_of_each_layout_stands_in_the_document() {
     }
 }
 
+#[test]
+fn what_init_says_of_migrations_in_code_stands_in_the_document() {
+    let document = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(DOCUMENT)).unwrap();
+    let project = || {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("shop/migrations")).unwrap();
+        std::fs::write(folder.path().join("manage.py"), "").unwrap();
+        std::fs::write(folder.path().join("shop/migrations/0001_initial.py"), "from django.db import migrations\n").unwrap();
+        folder
+    };
+    // A new ledger.toml says how the tool is run.
+    let folder = project();
+    let said = ledger(folder.path(), &["init"], "");
+    assert!(lines(&said, &["Migrations"])[0].contains("run by `python manage.py migrate --noinput`"), "{said}");
+    let written = std::fs::read_to_string(folder.path().join("ledger.toml")).unwrap();
+    assert!(written.contains("\n[migrations.command]\nup = [\"python\", \"manage.py\", \"migrate\", \"--noinput\"]\n"), "{written}");
+    // One that is there is kept, and the lines are to be pasted.
+    let kept = project();
+    let text = written.replacen("layout = \"command\"", "layout = \"auto\"", 1);
+    let (before, rest) = text.split_once("[migrations.command]").unwrap();
+    let (_, after) = rest.split_once("\n\n").unwrap();
+    std::fs::write(kept.path().join("ledger.toml"), format!("{before}\n{after}")).unwrap();
+    let said = ledger(kept.path(), &["init"], "");
+    let from = said.find("  Migrations").unwrap();
+    let told = &said[from..from + said[from..].find("        Next").unwrap()];
+    assert!(document.contains(told), "{DOCUMENT} does not say\n{told}");
+}
+
 /// The folder as a reader sees it: at most this many files.
 const FILES: usize = 9;
 
