@@ -31,7 +31,7 @@ test-all-pg:
 	tools/test.sh 15 16 17 18
 
 test-long:
-	cargo test --locked --test verifiers -- --ignored every_flipped_byte
+	cargo test --locked --test verifiers -- --ignored every_flipped_byte many_changed_packages
 	cargo test --locked --test chain_writers -- --ignored --nocapture a_thousand_kills
 	cargo test --locked --test evidence -- --ignored --nocapture five_gibibytes
 

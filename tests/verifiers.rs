@@ -15,6 +15,8 @@ mod later_vectors;
 mod ledger_file;
 #[path = "verifiers/mutations.rs"]
 mod mutations;
+#[path = "verifiers/packages.rs"]
+mod packages;
 #[path = "verifiers/programs.rs"]
 mod programs;
 #[path = "support/scene.rs"]

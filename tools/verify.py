@@ -35,6 +35,7 @@ import zlib
 
 PIECE = 1 << 18  # bytes read at a time
 SMALL = 64 << 20  # files that are read whole have at most this many bytes
+POLICY_MAX = 1 << 20  # longest ledger.toml: reading TOML takes many times its size in memory
 U64 = 2**64 - 1
 
 
@@ -565,19 +566,28 @@ class Statement:
 # -------------------------------------------------------------------------------------------------------------------------- policy
 
 class Toml:
-    """Reads TOML 1.1, because Python has no reader before 3.11. Numbers that are no integers, and dates, are kept as their text."""
+    """Reads TOML 1.1, because Python has no reader before 3.11. Fractions, dates and times are kept as their text."""
 
     STRINGS = re.compile(r'"""\n?((?:[^\\"]|\\(?:.|\n)|"{1,2}(?!"))*"{0,2})"""|\'\'\'\n?((?:[^\']|\'{1,2}(?!\'))*\'{0,2})\'\'\''
                          r'|"((?:[^\\"\n]|\\.)*)"|\'([^\'\n]*)\'')
     ESCAPE = re.compile(r'\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|[ \t]*\n[ \t\n]*|(.))')
     PLAIN = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b", '"': '"', "\\": "\\"}
+    CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
     SPACE, SPACE_LINES = re.compile(r"[ \t]*"), re.compile(r"(?:[ \t\n]|#[^\n]*)*")
     BARE_KEY, END = re.compile(r"[A-Za-z0-9_-]+"), re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|$)")
-    SCALAR = re.compile(r"[A-Za-z0-9_+.:-]+(?: [0-9]{2}:[0-9:.Z+-]+)?")
-    INTEGER = re.compile(r"[+-]?(?:0|[1-9](?:_?[0-9])*)|0x[0-9a-fA-F](?:_?[0-9a-fA-F])*|0o[0-7](?:_?[0-7])*|0b[01](?:_?[01])*")
+    SCALAR = re.compile(r"[A-Za-z0-9_+.:-]+(?: [0-9]{2}:[0-9:.Zz+-]+)?")
+    DIGITS = r"(?:0|[1-9](?:_?[0-9])*)"
+    INTEGER = re.compile(rf"[+-]?{DIGITS}|0x[0-9a-fA-F](?:_?[0-9a-fA-F])*|0o[0-7](?:_?[0-7])*|0b[01](?:_?[01])*")
+    FRACTION = re.compile(rf"[+-]?(?:inf|nan|{DIGITS}(?=[.eE])(?:\.[0-9](?:_?[0-9])*)?(?:[eE][+-]?[0-9](?:_?[0-9])*)?)")
+    DATE = re.compile(r"([0-9]{4})(-[0-9]{2}-[0-9]{2})")
+    TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9](:([0-5][0-9]|60)(\.[0-9]+)?)?")
+    OFFSET = re.compile(r"[Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9]")
 
     def __init__(self, text):
-        self.text, self.at, self.top = text.replace("\r\n", "\n"), 0, {}
+        self.text, self.at, self.top = text.removeprefix("\ufeff").replace("\r\n", "\n"), 0, {}
+        # By id: tables that a [header] or a dotted key made, which no other header may open; values, which nothing adds to; lists of [[rows]].
+        self.headed, self.dotted, self.closed, self.rows = set(), set(), set(), set()
+        self.need(not self.CONTROL.search(self.text))
 
     def fail(self):
         raise ValueError(f"not TOML at character {self.at}")
@@ -607,7 +617,9 @@ class Toml:
     def escape(self, found):
         code, letter = found[1] or found[2] or found[3], found[4]
         if code:
-            return chr(int(code, 16))
+            point = int(code, 16)
+            self.need(point <= 0x10FFFF and not 0xD800 <= point <= 0xDFFF)
+            return chr(point)
         return self.PLAIN.get(letter) or self.fail() if letter else ""
 
     def key(self):
@@ -615,26 +627,64 @@ class Toml:
         while True:
             self.match(self.SPACE)
             bare = self.match(self.BARE_KEY)
+            self.need(bare or not self.text.startswith(('"""', "'''"), self.at))
             name = bare[0] if bare else self.string()
             names.append(name if name is not None else self.fail())
             self.match(self.SPACE)
             if not self.take("."):
                 return names
 
-    def table(self, table, names):
+    def folder(self, names):
+        """The table that a header's names lead to, but for the last: of rows, the newest."""
+        table = self.top
         for name in names:
             table = table.setdefault(name, {})
-            table = table[-1] if type(table) is list and table else table
-            self.need(type(table) is dict)
+            table = table[-1] if id(table) in self.rows else table
+            self.need(type(table) is dict and id(table) not in self.closed)
         return table
 
-    def pair(self, table):
-        *folder, name = self.key()
+    def header(self):
+        *names, name = self.key()
+        folder = self.folder(names)
+        table = folder.setdefault(name, {})
+        self.need(type(table) is dict and id(table) not in self.headed | self.dotted | self.closed)
+        self.headed.add(id(table))
+        return table
+
+    def row(self):
+        *names, name = self.key()
+        folder = self.folder(names)
+        if name not in folder:
+            folder[name] = []
+            self.rows.add(id(folder[name]))
+        self.need(id(folder[name]) in self.rows)
+        folder[name].append({})
+        self.headed.add(id(folder[name][-1]))
+        return folder[name][-1]
+
+    def pair(self, table, space=SPACE):
+        *names, name = self.key()
+        self.match(space)
         self.need(self.take("="))
-        self.match(self.SPACE)
-        value, table = self.value(), self.table(table, folder)
+        self.match(space)
+        value = self.value()
+        for each in names:
+            # A dotted key adds to what dotted keys made, and to nothing else.
+            if each not in table:
+                table[each] = {}
+                self.dotted.add(id(table[each]))
+            table = table[each]
+            self.need(id(table) in self.dotted and id(table) not in self.closed)
         self.need(name not in table)
         table[name] = value
+
+    def close(self, value):
+        """Marks a value, and what is in it, as one that nothing adds to."""
+        self.closed.add(id(value))
+        for inner in value.values() if type(value) is dict else value:
+            if type(inner) in (dict, list) and id(inner) not in self.closed:
+                self.close(inner)
+        return value
 
     def value(self):
         text = self.string()
@@ -645,7 +695,7 @@ class Toml:
             while True:
                 self.match(self.SPACE_LINES)
                 if self.take("]"):
-                    return items
+                    return self.close(items)
                 items.append(self.value())
                 self.match(self.SPACE_LINES)
                 self.need(self.take(",") or self.text.startswith("]", self.at))
@@ -654,17 +704,34 @@ class Toml:
             while True:
                 self.match(self.SPACE_LINES)
                 if self.take("}"):
-                    return table
-                self.pair(table)
+                    return self.close(table)
+                self.pair(table, self.SPACE_LINES)
                 self.match(self.SPACE_LINES)
                 self.need(self.take(",") or self.text.startswith("}", self.at))
         scalar = self.need(self.match(self.SCALAR))[0]
         if scalar in ("true", "false"):
             return scalar == "true"
-        self.need(scalar[0] in "0123456789+-" or scalar in ("inf", "nan"))
-        number = int(scalar, 0) if self.INTEGER.fullmatch(scalar) else scalar
-        self.need(type(number) is str or -2**63 <= number < 2**63)
-        return number
+        if self.INTEGER.fullmatch(scalar):
+            number = int(scalar, 0)
+            return self.need(-2**63 <= number < 2**63) and number
+        return self.need(self.FRACTION.fullmatch(scalar) or self.is_moment(scalar)) and scalar
+
+    def is_moment(self, text):
+        """A date, a time, or both, and perhaps an offset."""
+        date = self.DATE.match(text)
+        rest = text[date.end():] if date else text
+        if date:
+            try:
+                datetime.date.fromisoformat(("2000" if date[1] == "0000" else date[1]) + date[2])
+            except ValueError:
+                return False
+            if not rest:
+                return True
+            if rest[0] not in "Tt ":
+                return False
+            rest = rest[1:]
+        time = self.TIME.match(rest)
+        return time is not None and (time.end() == len(rest) or date is not None and self.OFFSET.fullmatch(rest, time.end()) is not None)
 
     def read(self):
         table = self.top
@@ -673,13 +740,10 @@ class Toml:
             if self.at == len(self.text):
                 return self.top
             if self.take("[["):
-                *folder, name = self.key()
-                rows = self.table(self.top, folder).setdefault(name, [])
-                self.need(self.take("]]") and type(rows) is list)
-                rows.append({})
-                table = rows[-1]
+                table = self.row()
+                self.need(self.take("]]"))
             elif self.take("["):
-                table = self.table(self.top, self.key())
+                table = self.header()
                 self.need(self.take("]"))
             else:
                 self.pair(table)
@@ -826,6 +890,15 @@ def zip_records(central, count):
     if len(records) != count:
         raise malformed_archive("count")
     return records
+
+
+def is_whole(text):
+    """Whether a text that was read with surrogates for what is not UTF-8 has none."""
+    try:
+        text.encode("utf-8")
+        return True
+    except UnicodeEncodeError:
+        return False
 
 
 def is_utf8(raw):
@@ -1091,7 +1164,7 @@ class Ledger:
             path, folder_writable = os.path.join(self.copy.name, "ledger.db"), True
         query = "mode=ro" if folder_writable else "mode=ro&immutable=1"
         self.db = sqlite3.connect(f"file:{urllib.parse.quote(path)}?{query}", uri=True, isolation_level=None)
-        self.db.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        self.db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         try:
             self.check_is_ledger()
         except BaseException:
@@ -1114,11 +1187,18 @@ class Ledger:
             self.copy.cleanup()
 
     def query(self, sql, *values):
-        return list(self.walk(sql, *values))
+        return list(self.walk(sql, None, *values))
 
-    def walk(self, sql, *values):
+    def walk(self, sql, kinds, *values):
+        """Rows whose values are of these kinds, a letter for each column: i(nteger), b(ytes), t(ext), o(ptional bytes). SQLite keeps what it is
+        given, and the file's owner may have given it something else."""
+        allowed = {"i": {int}, "b": {bytes}, "t": {str}, "o": {bytes, type(None)}}
         try:
-            yield from self.db.execute(sql, values)
+            for row in self.db.execute(sql, values):
+                for kind, value in zip(kinds or "", row):
+                    if type(value) not in allowed[kind] or (kind == "t" and not value.isascii() and not is_whole(value)):
+                        raise Fault("MALFORMED-LEDGER", "a column holds a value of another type than the format's")
+                yield row
         except sqlite3.DatabaseError as error:
             operational = isinstance(error, sqlite3.OperationalError) and not re.search("malformed|no such", str(error))
             if operational or "not a database" in str(error):
@@ -1126,9 +1206,9 @@ class Ledger:
             raise Fault("MALFORMED-LEDGER", f"SQLite: {error}") from None
 
     def rows(self):
-        hash_of = lambda blob: blob if type(blob) is bytes and len(blob) == 32 else bytes(32)
+        hash_of = lambda blob: blob if len(blob) == 32 else bytes(32)
         for seq, header, prev, leaf in self.walk(
-                "SELECT seq, CASE WHEN length(header) <= 61440 THEN header ELSE x'' END, prev, leaf FROM entry ORDER BY seq"):
+                "SELECT seq, CASE WHEN length(header) <= 61440 THEN header ELSE x'' END, prev, leaf FROM entry ORDER BY seq", "ibbb"):
             yield seq if seq >= 0 else U64, header, hash_of(prev), hash_of(leaf)
 
     def part_state(self, part, path, salts, withheld):
@@ -1149,7 +1229,7 @@ class Ledger:
 
     def part_pieces(self, part):
         """(salt, pieces) of a payload; None when it was erased or never there."""
-        row = self.query("SELECT salt, spool FROM part WHERE seq = ? AND name = ?", part.seq, part.name)
+        row = list(self.walk("SELECT salt, spool FROM part WHERE seq = ? AND name = ? LIMIT 1", "oo", part.seq, part.name))
         if not row or row[0] == (None, None):
             return None
         salt, spool = row[0]
@@ -1158,19 +1238,21 @@ class Ledger:
 
     def chunks(self, spool, size):
         taken = 0
-        for wanted, (n, data) in enumerate(self.walk("SELECT n, bytes FROM chunk WHERE spool = ? AND length(bytes) <= 1048576 ORDER BY n", spool)):
+        chunks = self.walk("SELECT n, bytes FROM chunk WHERE spool = ? AND length(bytes) <= 1048576 ORDER BY n", "ib", spool)
+        for wanted, (n, data) in enumerate(chunks):
             taken += len(data)
             demand(n == wanted and taken <= size, "chunks out of place")
             yield data
 
     def signatures(self):
-        for kind, n, key, data in self.walk("SELECT kind, n, key, bytes FROM signature WHERE length(bytes) <= 65536 ORDER BY kind, n, key"):
+        for kind, n, key, data in self.walk("SELECT kind, n, key, bytes FROM signature WHERE length(bytes) <= 65536 AND"
+                                            " (kind = 'checkpoint' OR (kind = 'task' AND n < 9223372036854775807)) ORDER BY kind, n, key", "titb"):
             n = n if n >= 0 else U64
             yield f"sig/{kind}.{n}.{key}.sig", kind, n, key, data
 
     def stamps(self):
-        for size, name, reply in self.walk("SELECT size, name, bytes FROM anchor WHERE length(bytes) <= 1048576 ORDER BY size, name"):
-            file = f"ledger/anchors/{size}-{name}"
+        for size, name, reply in self.walk("SELECT size, name, bytes FROM anchor WHERE length(bytes) <= 1048576 ORDER BY size, name", "itb"):
+            file = f"ledger/anchors/{size if size >= 0 else U64}-{name}"
             if stamped_size(file) is not None:
                 yield file, stamped_size(file), reply
 
@@ -1346,8 +1428,8 @@ class Verification:
                     self.check_on_this_history(name, checkpoint)
         else:
             opened = [entry.run for entry in self.entries if entry.kind == "run.opened"]
-            self.run = self.options.run or (opened[-1] if opened else None)
-            if self.options.run and end(self.entries, self.run) == 0:
+            self.run = self.options.run if self.options.run is not None else opened[-1] if opened else None
+            if self.options.run is not None and end(self.entries, self.run) == 0:
                 raise Fault("WRONG-LEDGER", f"this ledger has no run {self.run}")
         if self.options.expect:
             ledger_id, run = self.options.expect
@@ -1683,7 +1765,7 @@ class Verification:
         """The rules of the run's own ledger.toml: they can only add. None where that was erased: nobody can say what the policy was."""
         for path, part in self.placed:
             if part.path == "trust/ledger.toml" and part.entry.run == self.run:
-                raw = self.held.part_bytes(part, path, SMALL)
+                raw = self.held.part_bytes(part, path, POLICY_MAX)
                 if raw is None:
                     return None
                 try:
@@ -1932,6 +2014,12 @@ def human(found):
     return "\n".join("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line) for line in lines)
 
 
+def natural(text):
+    if not re.fullmatch(r"\+?[0-9]{1,20}", text) or int(text) > U64:
+        raise ValueError(text)
+    return int(text)
+
+
 def arguments(argv):
     parser = argparse.ArgumentParser(prog="verify.py", description="Verify an evidence package (.zip or unpacked), a ledger, or one entry's proof.")
     parser.add_argument("path", help="a package, its unpacked folder, ledger.db, or a proof")
@@ -1940,7 +2028,7 @@ def arguments(argv):
     parser.add_argument("--anchor", metavar="FILE", nargs="+", action="extend", default=[], help="checkpoints that somebody else held")
     parser.add_argument("--expect", metavar="ID[/RUN]", help="the ledger, and the run, that this must be")
     parser.add_argument("--expect-root", metavar="HEX", help="the root that the entries must have")
-    parser.add_argument("--expect-size", metavar="N", type=int, help="the number of entries that --expect-root is over")
+    parser.add_argument("--expect-size", metavar="N", type=natural, help="the number of entries that --expect-root is over")
     parser.add_argument("--against", metavar="OTHER", help="another copy, or a package of it: the two must be one history")
     parser.add_argument("--tsa-ca", metavar="FILE", help="certificates (PEM) of the time-stamp authorities that you trust; needs openssl in PATH")
     parser.add_argument("--policy", metavar="FILE", help="the ledger.toml that the run must have been opened with, byte for byte")
@@ -1952,7 +2040,9 @@ def arguments(argv):
     return parser.parse_args(argv)
 
 
-TIME = re.compile(r"[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}(\.[0-9]{1,9})?Z")
+def is_time(text):
+    """YYYY-MM-DDTHH:MM:SSZ, a real time, with at most nine decimals."""
+    return re.fullmatch(r"[^.]{19}(\.[0-9]{1,9})?Z", text) is not None and is_timestamp(to_microseconds(text))
 
 
 def options_of(args):
@@ -1980,9 +2070,9 @@ def options_of(args):
     if args.expect_root is not None and not is_hex(args.expect_root, 64):
         raise Unreadable("--expect-root is the whole root, 64 lower-case hex digits")
     times = dict(given.split("=", 1) for given in args.time if "=" in given)
-    if len(times) != len(args.time) or any(not TIME.fullmatch(time) for time in times.values()):
+    if len(times) != len(args.time) or not all(map(is_time, times.values())):
         raise Unreadable("--time is FILE=YYYY-MM-DDTHH:MM:SSZ, once for a file")
-    if args.at is not None and not TIME.fullmatch(args.at):
+    if args.at is not None and not is_time(args.at):
         raise Unreadable("--at is YYYY-MM-DDTHH:MM:SSZ")
     return Options(
         signers=parse_signers(read(args.allowed_signers)) if args.allowed_signers else None,

@@ -98,6 +98,7 @@ pub(super) fn from_sqlite(path: &std::path::Path, error: rusqlite::Error) -> Err
         _ => match error {
             // A column of another type than the schema's: only a hostile or damaged file has one.
             rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::Utf8Error(..)
             | rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::IntegralValueOutOfRange(..) => Error::Damaged { path, why },
             _ => Error::Io { path, why },

@@ -268,8 +268,10 @@ impl Store {
     /// Anchor rows of heads of at most `size` entries.
     pub fn anchors(&self, size: u64) -> Result<Vec<AnchorRow>> {
         let sql = |e| self.sql(e);
-        let mut statement =
-            self.conn().prepare("SELECT size, name, bytes FROM anchor WHERE size <= ?1 ORDER BY size, name").map_err(sql)?;
+        let mut statement = self
+            .conn()
+            .prepare("SELECT size, name, bytes FROM anchor WHERE size <= ?1 AND length(bytes) <= 1048576 ORDER BY size, name")
+            .map_err(sql)?;
         let rows = statement
             .query_map([seq_column(size)], |row| {
                 Ok(AnchorRow { size: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(u64::MAX), name: row.get(1)?, bytes: row.get(2)? })

@@ -224,15 +224,20 @@ impl Lines {
 
 fn rows(store: &Store, each: &mut dyn FnMut(Batch) -> Result<(), Fault>) -> Result<(), Problem> {
     let (mut first, mut bytes, mut rows) = (0, Vec::new(), Vec::new());
-    store.walk(|stored| {
+    let mut found = Ok(());
+    let walked = store.walk(|stored| {
         bytes.extend_from_slice(stored.header);
         rows.push(Row { seq: stored.seq, prev: stored.prev, leaf: stored.leaf, end: bytes.len() });
         if bytes.len() >= BATCH || rows.len() >= ROWS {
             let batch = Batch { first, bytes: std::mem::take(&mut bytes), rows: Some(std::mem::take(&mut rows)) };
             first += batch.rows.as_ref().map_or(0, Vec::len) as u64;
-            each(batch)?;
+            found = each(batch);
+            found.clone()?;
         }
         Ok(())
-    })?;
-    Ok(each(Batch { first, bytes, rows: Some(rows) })?)
+    });
+    found?;
+    // What was read before a row that cannot be read is judged before that is.
+    each(Batch { first, bytes, rows: Some(rows) })?;
+    Ok(walked?)
 }

@@ -200,7 +200,12 @@ fn views_of_one_state_share_head_and_signatures() {
     assert_eq!((read("evidence", &internal).as_deref(), read("external", &internal)), (Some(&b"for our eyes"[..]), None));
     let zip = std::fs::read(world.path().join(part)).unwrap();
     assert!(memchr::memmem::find(&zip, b"for our eyes").is_none(), "nor anywhere else in it");
-    both::verify(&world.path().join(part), &Default::default()).unwrap();
+    let signers = migration_ledger::sign::AllowedSigners::parse(super::world::allowed_signers().as_bytes()).unwrap();
+    let trusting = migration_ledger::package::verify::Options { signers: Some(signers), ..Default::default() };
+    for zip in [whole, part] {
+        let found = both::verify(&world.path().join(zip), &trusting).unwrap();
+        assert_eq!((found.verdict.as_str(), found.decision.as_deref()), ("VERIFIED", Some("APPROVED")), "{zip}");
+    }
     for (named, said) in
         [("3", "names no part"), ("3/none.txt", "has no part"), ("8/statement.json", "every view"), ("1/ledger.toml", "every view")]
     {

@@ -220,3 +220,48 @@ fn a_statement_erases_what_it_names_and_nothing_else() {
         assert_eq!(found.verdict, word, "{statement}");
     }
 }
+
+#[test]
+fn a_secret_that_a_command_prints_is_recorded_nowhere() {
+    let world = World::done();
+    // Never whole in this file, nor in what the command is called with: only what it prints holds them.
+    let secrets = [("kJ8vQ2xLr9", "TnZb4WmYp7"), ("w7Jalr9XUtnF/K7MD3NG", "+bPxR5fiCYe2Xq8Lz4Tv"), ("hunter2", "-but-longer")];
+    world.write(
+        "print.sh",
+        "a=kJ8vQ2xLr9; b=TnZb4WmYp7; c=w7Jalr9XUtnF/K7MD3NG; d=+bPxR5fiCYe2Xq8Lz4Tv; e=hunter2; f=-but-longer\n\
+         echo \"seen: the token $a$b was taken\"; echo \"error at $c$d\" >&2; echo \"postgres://app:$e$f@db.example.com/app\"\n\
+         printf 'unfinished %s' \"$a$b\"\n",
+    );
+    let ran = world.ledger(&["exec", "T-1", "--as", "ops@example.com", "--", "bash", "print.sh"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let newest = world.store().len().unwrap() - 1;
+    let entry = world.store().entry(newest).unwrap();
+    let texts: Vec<String> = entry
+        .header
+        .parts
+        .iter()
+        .map(|part| String::from_utf8(world.store().part(newest, &part.name).unwrap().unwrap()).unwrap())
+        .collect();
+    let recorded = texts.concat();
+    assert!(recorded.contains("the token [redacted] was taken") && recorded.contains("error at [redacted]"), "{recorded}");
+    world.packed();
+    let zip = world.path().join(ZIP);
+    both::verify(&zip, &Options::default()).unwrap();
+    let mut folders = vec![world.path().to_owned()];
+    let (mut files, mut shown) = (0, ran.all().into_bytes());
+    while let Some(folder) = folders.pop() {
+        for found in std::fs::read_dir(folder).unwrap() {
+            let path = found.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files += 1;
+                shown.extend(std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    assert!(files > 20, "the database, the package, its unpacked files and logs were looked at: {files}");
+    for (front, back) in secrets {
+        assert!(memchr::memmem::find(&shown, format!("{front}{back}").as_bytes()).is_none(), "{front}… is still somewhere");
+    }
+}

@@ -59,6 +59,11 @@ impl Scene {
     }
 
     pub fn opened() -> Self {
+        Self::opened_with("[policy]\nsign-offs = 1\n")
+    }
+
+    /// A run that is opened with this ledger.toml.
+    pub fn opened_with(plan: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::create(&folder.path().join("ledger.db"), "ops@example.com").unwrap();
         let mut opened = Draft::new(EntryType::RunOpened, "ops@example.com");
@@ -67,7 +72,7 @@ impl Scene {
         opened.body.insert("migrations_digest".into(), "00".into());
         let signers = signers().signers().iter().map(|s| s.line() + "\n").collect::<String>();
         opened.parts = vec![
-            PartDraft::bytes("ledger.toml", "application/toml", "[policy]\nsign-offs = 1\n").at("trust/ledger.toml"),
+            PartDraft::bytes("ledger.toml", "application/toml", plan).at("trust/ledger.toml"),
             PartDraft::bytes("allowed_signers.txt", "text/plain", signers).at("trust/allowed_signers.UNTRUSTED"),
             PartDraft::bytes("rls-forced.sql", "application/sql", "select 1").at("queries/rls-forced.sql"),
         ];

@@ -130,6 +130,42 @@ fn what_an_owner_of_the_file_does_is_named() {
     }
 }
 
+/// A change of a table that is no longer STRICT, so that its columns take values of any type.
+fn loose(table: &str, change: &str) -> String {
+    format!(
+        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '') WHERE name = '{table}';
+         PRAGMA writable_schema = RESET; {change}"
+    )
+}
+
+#[test]
+fn values_of_other_types_than_the_formats_are_damage_to_both() {
+    let owned = Owned::new();
+    let cases: Vec<(&str, String)> = vec![
+        ("MALFORMED-LEDGER", loose("entry", "UPDATE entry SET header = CAST(header AS TEXT) WHERE seq = 3")),
+        ("MALFORMED-LEDGER", loose("entry", "UPDATE entry SET header = 7 WHERE seq = 3")),
+        ("MALFORMED-LEDGER", loose("entry", "UPDATE entry SET prev = 'text' WHERE seq = 3")),
+        ("MALFORMED-LEDGER", loose("entry", "UPDATE entry SET leaf = 1.5 WHERE seq = 3")),
+        ("EDITED(2)", format!("{}; {}", edit(2, "CE-20", "CE-29"), loose("entry", "UPDATE entry SET prev = 'text' WHERE seq = 3"))),
+        ("MALFORMED-LEDGER", loose("part", "UPDATE part SET salt = 'text' WHERE seq = 3")),
+        ("MALFORMED-LEDGER", loose("part", "UPDATE part SET spool = 'text' WHERE seq = 3")),
+        ("MALFORMED-LEDGER", loose("chunk", "UPDATE chunk SET bytes = CAST(bytes AS TEXT)")),
+        ("MALFORMED-LEDGER", loose("chunk", "UPDATE chunk SET n = 0.5")),
+        ("MALFORMED-LEDGER", loose("signature", "UPDATE signature SET bytes = 'text' WHERE n = 3")),
+        ("MALFORMED-LEDGER", loose("signature", "UPDATE signature SET key = CAST(x'ff' AS TEXT) WHERE n = 3")),
+        // What is signed here is neither a task's result nor a head: nobody asks for it.
+        ("VERIFIED APPROVED", "PRAGMA ignore_check_constraints = ON; UPDATE signature SET kind = 'other' WHERE n = 3".into()),
+        ("VERIFIED APPROVED", "UPDATE signature SET n = 9223372036854775807 WHERE n = 3".into()),
+        ("BAD-SIGNATURE(sig/task.18446744073709551615.KEY.sig)", "UPDATE signature SET n = -1 WHERE n = 3".into()),
+        ("VERIFIED APPROVED", "INSERT INTO anchor VALUES (-5, 'rfc3161-x.tsr', x'00'), (3, 'rfc3161-y.tsr', zeroblob(2000000))".into()),
+        ("MALFORMED-LEDGER", loose("anchor", "INSERT INTO anchor VALUES (3, CAST(x'ff' AS TEXT), x'00')")),
+    ];
+    let id = key(OPS).public().id();
+    for (word, change) in cases {
+        assert_eq!(owned.word(&change, &trusting()), word.replace("KEY", &id), "{change}");
+    }
+}
+
 #[test]
 fn a_truncated_ledger_needs_an_anchor() {
     let owned = Owned::new();

@@ -300,6 +300,38 @@ fn ledger_toml_reads_the_same_in_both() {
     {
         assert!(broken.parse::<toml::Table>().is_err() && small(broken).is_null(), "{broken}");
     }
+    // What either takes, both take, and what it says of the policy: documents put together at random, and changed ones.
+    #[rustfmt::skip]
+    let pieces = [
+        "[policy]\n", "[policy.required]\n", "[[policy]]\n", "sign-offs = 2\n", "required = {task=1}\n", "required.task = 2\n",
+        "apart-from = [\"task\"]\n", "policy.sign-offs=3\n", "[a]\n", "[[a]]\n", "[a.b]\n", "a.b=1\n", "b.c=2\n", "b={c=1}\n", "b=[1]\n",
+        "x={a=1,\n}\n", "x={a\n=1}\n", "\u{feff}", "'''", "\"\"\"", "\"", "'", "\\", "\\UFFFFFFFF", "\\ud800", "[", "]", "{", "}", ",", "=",
+        ".", "0", "_", "e", "1", "-", "+", ":", "T", "Z", " ", "\t", "\r", "\r\n", "\u{0}", "é", "2026-02-29", "10:00", "# c\n", "\n", "0x1F",
+        "1_000", "1__0", "sign-offs = 1\n[policy]\n",
+    ];
+    let mut rng = fastrand::Rng::with_seed(11);
+    let whole = "[policy]\nsign-offs = 2 # two\nrequired = { task = 1 }\n[x.y]\nz = \"\"\"a\nb\"\"\"\nw = 2026-01-01T10:00:00Z\n";
+    let mut taken = 0;
+    for round in 0..3000 {
+        let text = if round % 2 == 0 {
+            (0..rng.usize(1..8)).map(|_| pieces[rng.usize(..pieces.len())]).collect::<String>()
+        } else {
+            let mut text: Vec<char> = whole.chars().collect();
+            for _ in 0..rng.usize(1..4) {
+                let at = rng.usize(..text.len());
+                let end = at + usize::from(rng.bool());
+                text.splice(at..end, pieces[rng.usize(..pieces.len())].chars()).count();
+            }
+            text.into_iter().collect()
+        };
+        let (table, found) = (text.parse::<toml::Table>(), small(&text));
+        assert_eq!(table.is_ok(), found.is_object(), "{text:?}: {found}");
+        let Ok(table) = table else { continue };
+        taken += 1;
+        let wanted = table.get("policy").and_then(|policy| policy.get("sign-offs")).and_then(toml::Value::as_integer);
+        assert_eq!(wanted, found["policy"]["sign-offs"].as_i64(), "{text:?}");
+    }
+    assert!(taken > 300, "{taken} documents were taken");
 }
 
 /// What both make of an allowed_signers file: the principals with their keys, or nothing.

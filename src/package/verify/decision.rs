@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{EntryFacts, Placed, Problem, Verifier, contents, fault};
-use crate::package::held::SMALL;
 use crate::sign::decision::Policy;
 use crate::sign::{Decision, evaluate};
+
+/// Longest ledger.toml, bytes: readers of TOML take many times its size in memory.
+const POLICY_MAX: u64 = 1024 * 1024;
 
 impl Verifier<'_, '_> {
     pub(super) fn check_decision(&mut self) -> Result<String, Problem> {
@@ -48,7 +50,7 @@ impl Verifier<'_, '_> {
     /// The policy of the run's own ledger.toml: it can only add to what always holds. `None`: the file was erased.
     fn policy(&self) -> Result<Option<Rules>, Problem> {
         let Some(placed) = self.policy_part() else { return Ok(Some(Rules::default())) };
-        let Some(bytes) = self.held.part_bytes(placed, SMALL)? else { return Ok(None) };
+        let Some(bytes) = self.held.part_bytes(placed, POLICY_MAX)? else { return Ok(None) };
         let table: Option<toml::Table> = std::str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok());
         let Some(table) = table else { return fault(format!("MALFORMED({})", placed.seq), format!("{} is not TOML", placed.path)) };
         Ok(Some(Rules::of(&table)))
