@@ -1199,6 +1199,8 @@ class Ledger:
                     if type(value) not in allowed[kind] or (kind == "t" and not value.isascii() and not is_whole(value)):
                         raise Fault("MALFORMED-LEDGER", "a column holds a value of another type than the format's")
                 yield row
+        except UnicodeDecodeError:  # by sqlite3, of SQLite's own message about a schema that is no text
+            raise Fault("MALFORMED-LEDGER", "SQLite: a schema that is no text") from None
         except sqlite3.DatabaseError as error:
             operational = isinstance(error, sqlite3.OperationalError) and not re.search("malformed|no such", str(error))
             if operational or "not a database" in str(error):

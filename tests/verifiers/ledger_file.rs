@@ -275,6 +275,12 @@ fn a_damaged_file_gets_a_word() {
         }
     }
     assert!(words.contains("MALFORMED-LEDGER"), "{words:?}");
+    // A schema that is no text: SQLite quotes it in what it says.
+    let mut bad = good.clone();
+    let at = memchr::memmem::find(&bad, b"CREATE TABLE anchor").unwrap();
+    bad[at + 8] = 0xff;
+    std::fs::write(owned.path(), &bad).unwrap();
+    assert_eq!(verify(&owned.path(), &trusting()).unwrap().verdict, "MALFORMED-LEDGER");
     for length in [16, 100, 4096, 8192, good.len() / 2] {
         std::fs::write(owned.path(), &good[..length]).unwrap();
         if let Ok(found) = verify(&owned.path(), &trusting()) {
