@@ -6,7 +6,7 @@ help:
 	@echo 'make test         formatting, lints, licences and all tests, on PostgreSQL 15 and 18'
 	@echo 'make test-all-pg  the same with 16 and 17 as well'
 	@echo 'make test-peers   histories shared with every other migration tool that can be had; compiles some for minutes'
-	@echo 'make test-long    the proofs that take minutes: every byte of a whole package flipped, for both verifiers; a thousand killed writers; 5 GiB of evidence'
+	@echo 'make test-long    the proofs that take minutes: every byte of a whole package flipped, for both verifiers; a thousand killed writers; 5 GiB of evidence; every policy of every schema broken'
 	@echo 'make fuzz         each fuzz target for ten minutes'
 	@echo 'make bench        speed as ratios, measured side by side in one run'
 	@echo 'make bench-peers  300 migrations applied by every other tool that can be had, and by ledger, in turns'
@@ -34,6 +34,7 @@ test-long:
 	cargo test --locked --test verifiers -- --ignored every_flipped_byte many_changed_packages
 	cargo test --locked --test chain_writers -- --ignored --nocapture a_thousand_kills
 	cargo test --locked --test evidence -- --ignored --nocapture five_gibibytes
+	cargo test --locked --test row_security -- --ignored --nocapture broken_policies_of_every_schema
 
 fuzz:
 	tools/fuzz.sh

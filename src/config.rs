@@ -250,6 +250,16 @@ pub struct Tenancy {
     pub force: bool,
     /// How a session says which tenant it acts for.
     pub identity: Option<Identity>,
+    /// Roles within a tenant to probe as, each as `schema.table.column = label` or `setting→claim = label`; empty: those found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// Where each tenant has a database role of its own: one of a tenant, one of another, and one of a third.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tenant_roles: Vec<String>,
+    /// SQL that completes the rows of a tenant in the scratch copy, for tables in which none could be made. It is run once for each of two
+    /// tenants, with their keys in the settings `ledger.tenant` and `ledger.person` and `a` or `b` in `ledger.world`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<String>,
     /// Tables whose published, shared or listed rows every tenant may read by design, `schema.table`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub everybodys: Vec<String>,

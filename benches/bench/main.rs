@@ -9,6 +9,7 @@ mod append;
 mod apply;
 mod growth;
 mod lint;
+mod matrix;
 mod memory;
 mod package;
 mod peers;
@@ -57,7 +58,7 @@ struct Bench {
     run: fn() -> Result<Measurement, Failure>,
 }
 
-const BENCHES: [Bench; 15] = [
+const BENCHES: [Bench; 17] = [
     Bench {
         name: "apply",
         what: "300 migration files, against one psql process",
@@ -170,6 +171,22 @@ const BENCHES: [Bench; 15] = [
         unit: "×",
         decimals: 2,
         run: safety::drill,
+    },
+    Bench {
+        name: "matrix",
+        what: "row security of 14 tables in every context",
+        goal: Goal::AtMost(3.0),
+        unit: " s",
+        decimals: 2,
+        run: matrix::fourteen,
+    },
+    Bench {
+        name: "tables",
+        what: "row security of 1,000 tables",
+        goal: Goal::AtMost(120.0),
+        unit: " s",
+        decimals: 0,
+        run: matrix::thousand,
     },
 ];
 

@@ -105,6 +105,13 @@ pub fn nothing_changes(staged: &Staged<'_>) {
     drop(lock);
     assert_eq!(fingerprint(staged), before, "CE-24, killed, changed the target");
 
+    // Two worlds stand in a copy, and the matrix is being tried there.
+    kill(staged, "CE-23", || {
+        wait_until("cells are tried", || session(staged, "datname LIKE 'ledger\\_scratch\\_%' AND query LIKE '%SAVEPOINT cell%'"));
+    });
+    assert!(scratch_databases(staged.stage).len() > 1, "nothing was left: this test would show nothing");
+    assert_eq!(fingerprint(staged), before, "CE-23, killed, changed the target");
+
     // The migrations run in a copy; CE-25 compares it, CE-27 goes back in it.
     as_superuser(staged.stage, "ALTER ROLE migrator SET test.slow = 'on'");
     for task in ["CE-25", "CE-27"] {

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use migration_ledger::config::Tenancy;
 use migration_ledger::domain::SubjectRow;
-use migration_ledger::domain::product::Mutation;
+use migration_ledger::domain::product::{CellVerdict, Mutation};
 use migration_ledger::pg::Access;
 use migration_ledger::steps::row_security::model::Model;
 use migration_ledger::steps::row_security::mutate::Trial;
 use migration_ledger::steps::row_security::shape::Shape;
 use migration_ledger::steps::row_security::{isolate, own_tests};
 
+use super::schemas::{Schema, folder};
 use super::support::TestDb;
 use super::{application, stated};
 
@@ -47,14 +48,15 @@ async fn broken(
 async fn broken_policies_of_the_reference_application_are_noticed() {
     let db = application().await;
     let (mutation, rows) =
-        broken(&db, &stated(), &[Path::new("migrations/contracts/checks/isolation")], (Duration::from_secs(3), LONG)).await;
-    assert_eq!((rows.len(), mutation.tried), (14, mutation.total));
-    assert!(mutation.total >= 14 * 10, "{}", mutation.total);
+        broken(&db, &stated(), &[Path::new("migrations/contracts/checks/isolation")], (Duration::from_secs(3), Duration::from_secs(15)))
+            .await;
+    told("the reference application", &mutation);
+    // What opens most is tried first; the rest of them in the long test.
+    assert_eq!(rows.len(), 14);
+    assert!(mutation.total >= 14 * 20 && mutation.tried >= 28, "{mutation:?}");
     let counted = (mutation.tried - mutation.explained) as f64;
     assert!(mutation.noticed as f64 >= 0.98 * counted, "{} of {counted}: {:?}", mutation.noticed, mutation.survivors);
     assert!(rows.iter().all(|row| row.ok == Some(true)), "{rows:#?}");
-    // A dropped policy fails closed and FORCE binds the owner alone: the probe need not see those, and must see nearly all else.
-    assert!(mutation.by_probe >= 78, "{mutation:?}");
     assert!(mutation.has_tests && mutation.tested > 0 && mutation.tested < mutation.total, "three seconds are not enough: {mutation:?}");
     // Nothing stays broken.
     let admin = db.admin().await;
@@ -63,6 +65,61 @@ async fn broken_policies_of_the_reference_application_are_noticed() {
     let policies = "SELECT count(*) FILTER (WHERE pg_get_expr(polqual, polrelid) = 'true'), count(*) FROM pg_catalog.pg_policy";
     let row = admin.one(policies, &[]).await.unwrap();
     assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (0, 56));
+}
+
+/// What becomes of the broken policies of a schema of the folder.
+async fn of_schema(name: &str) -> Mutation {
+    let schema = Schema::named(name);
+    let db = schema.database("").await;
+    let target = db.target(schema.role()).await;
+    let isolation = isolate(&target, &Tenancy::default(), &|_| ()).await.unwrap();
+    let leaks = isolation.cells.iter().filter(|cell| cell.cell.verdict == CellVerdict::Leak);
+    let leaks = leaks.map(|cell| (cell.cell.table.clone(), cell.cell.command.clone(), cell.cell.context.clone())).collect();
+    let grounds = isolation.grounds.as_deref().unwrap();
+    let mut trial = Trial::of(&grounds.shape, &grounds.model);
+    trial.by_probe(&target, grounds, &leaks, Duration::from_secs(1_800), &|_| ()).await.unwrap();
+    trial.result(grounds).0
+}
+
+fn told(name: &str, of: &Mutation) {
+    let rate = of.noticed as f64 / (of.tried - of.explained).max(1) as f64 * 100.0;
+    println!(
+        "{name}: {} of {} noticed ({rate:.1} %), {} cannot matter, {} by the probe",
+        of.noticed,
+        of.tried - of.explained,
+        of.explained,
+        of.by_probe
+    );
+    for survivor in &of.survivors {
+        println!("   {} {} {}: {}", if survivor.explained { "-" } else { "!" }, survivor.table, survivor.mutant, survivor.why);
+    }
+}
+
+/// The rate over every schema of the folder (or of `LEDGER_MUTATE`, names joined by commas) and the reference application.
+#[tokio::test(flavor = "current_thread")]
+#[ignore = "long: breaks every policy of every schema"]
+async fn broken_policies_of_every_schema_are_noticed() {
+    let mut names: Vec<String> = match std::env::var("LEDGER_MUTATE") {
+        Ok(names) => names.split(',').map(str::to_owned).collect(),
+        Err(_) => {
+            let files = std::fs::read_dir(folder()).unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+            files.filter_map(|file| file.strip_suffix(".sql").map(str::to_owned)).chain(["application".to_owned()]).collect()
+        }
+    };
+    names.sort();
+    let mut sum = Mutation::default();
+    for name in &names {
+        let of = match name.as_str() {
+            "application" => broken(&application().await, &stated(), &[], (Duration::ZERO, Duration::from_secs(1_800))).await.0,
+            name => of_schema(name).await,
+        };
+        told(name, &of);
+        (sum.tried, sum.noticed, sum.explained) = (sum.tried + of.tried, sum.noticed + of.noticed, sum.explained + of.explained);
+        (sum.total, sum.by_probe) = (sum.total + of.total, sum.by_probe + of.by_probe);
+    }
+    assert_eq!(sum.tried, sum.total, "some could not be made");
+    told("all", &sum);
+    assert!(sum.noticed as f64 >= 0.98 * (sum.tried - sum.explained) as f64, "{} of {}", sum.noticed, sum.tried - sum.explained);
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -78,16 +135,24 @@ async fn a_broken_policy_that_nobody_notices_is_a_survivor() {
     let admin = TestDb::empty().await;
     let role = "DO $$ BEGIN CREATE ROLE ledger_t_reader NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$; GRANT ledger_t_reader TO migrator";
     admin.admin().await.batch(role).await.unwrap();
-    let second = "; CREATE POLICY also ON public.invoices FOR SELECT TO ledger_t_reader USING (account_id = (SELECT nullif(current_setting('app.account', true), '')::int))";
 
-    let db = TestDb::with_as_migrator(&(two("app_user") + second)).await;
+    // No row can be made, so nobody tries the cells.
+    let never = "; ALTER TABLE public.invoices ADD CHECK (total > 5 AND total < 5), ALTER total SET NOT NULL";
+    let db = TestDb::with_as_migrator(&(two("app_user") + never)).await;
     let (mutation, rows) = broken(&db, &Tenancy::default(), &[], (LONG, LONG)).await;
     let open: Vec<_> = mutation.survivors.iter().filter(|s| !s.explained).map(|s| s.mutant.as_str()).collect();
-    assert_eq!((open.as_slice(), rows[0].ok), (["also: dropped", "read: dropped"].as_slice(), Some(false)), "{mutation:?}");
+    assert_eq!((open.as_slice(), rows[0].ok), (["read: USING (account_id IS NOT NULL)"].as_slice(), Some(false)), "{mutation:?}");
+
+    // A policy less is noticed by the member that loses its own rows, though another role keeps them.
+    let second = "; CREATE POLICY also ON public.invoices FOR SELECT TO ledger_t_reader USING (account_id = (SELECT nullif(current_setting('app.account', true), '')::int))";
+    let db = TestDb::with_as_migrator(&(two("app_user") + second)).await;
+    let (mutation, rows) = broken(&db, &Tenancy::default(), &[], (LONG, LONG)).await;
+    assert!(mutation.survivors.iter().all(|survivor| survivor.explained && !survivor.mutant.ends_with("dropped")), "{mutation:?}");
+    assert_eq!(rows[0].ok, Some(true));
 
     let db = TestDb::with_as_migrator(&two("app_user, ledger_t_reader")).await;
     let (mutation, rows) = broken(&db, &Tenancy::default(), &[], (LONG, LONG)).await;
-    assert_eq!((mutation.survivors.len(), mutation.noticed, rows[0].ok), (0, mutation.total, Some(true)), "{mutation:?}");
+    assert_eq!((mutation.noticed, rows[0].ok), (mutation.total - mutation.explained, Some(true)), "{mutation:?}");
 
     // What was not tried is undecided and never noticed.
     let db = TestDb::with_as_migrator(&two("app_user, ledger_t_reader")).await;

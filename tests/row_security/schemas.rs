@@ -71,9 +71,14 @@ impl Schema {
         db
     }
 
+    /// Who connects.
+    pub fn role(&self) -> &str {
+        self.head("as").unwrap_or("postgres")
+    }
+
     pub async fn examined(&self, more: &str) -> Examined {
         let db = self.database(more).await;
-        Examined::of(&db, self.head("as").unwrap_or("postgres"), &Tenancy::default()).await
+        Examined::of(&db, self.role(), &Tenancy::default()).await
     }
 }
 

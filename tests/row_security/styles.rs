@@ -19,8 +19,12 @@ async fn database(roles: &[&str], sql: &str) -> TestDb {
 }
 
 async fn examined(roles: &[&str], sql: &str) -> Examined {
+    examined_as(roles, sql, &Tenancy::default()).await
+}
+
+async fn examined_as(roles: &[&str], sql: &str, stated: &Tenancy) -> Examined {
     let db = database(roles, sql).await;
-    Examined::of(&db, "postgres", &Tenancy::default()).await
+    Examined::of(&db, "postgres", stated).await
 }
 
 fn isolated(examined: &Examined, table: &str) -> bool {
@@ -256,5 +260,66 @@ async fn a_table_without_privileges_is_denied_to_all() {
         let row = examined.check(code).rows.iter().find(|row| row.subject == "fleet.closed").expect(code);
         assert_eq!(row.ok, Some(true), "{code}: {}", row.observed);
         assert_eq!(row.observed, "denied to all: no role of the application has a privilege on it", "{code}");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn rows_that_cannot_be_made_are_completed_by_the_seed_of_the_settings() {
+    let sql = "
+CREATE TABLE public.tenants (id int PRIMARY KEY);
+CREATE TABLE public.certificates (id int PRIMARY KEY, tenant_id int NOT NULL REFERENCES public.tenants, serial text NOT NULL,
+  CHECK (pg_catalog.md5(serial) = '0b34e9cf6c45e1d82425069abbdad3f7' OR pg_catalog.md5(serial) = 'a27285c7cd30aefd5f30fd221015d3a6'));
+ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY; ALTER TABLE public.certificates ENABLE ROW LEVEL SECURITY;
+CREATE POLICY t ON public.tenants USING (id = nullif(current_setting('app.tenant_id', true), '')::int);
+CREATE POLICY c ON public.certificates FOR SELECT USING (tenant_id = nullif(current_setting('app.tenant_id', true), '')::int OR pg_catalog.length(serial) = 8);
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO style_app;";
+    let unseeded = examined(&["style_app"], sql).await;
+    assert!(unseeded.undecided().iter().any(|cell| cell.starts_with("public.certificates")), "{:?}", unseeded.leaks());
+    let seed = "INSERT INTO public.certificates SELECT CASE current_setting('ledger.world') WHEN 'a' THEN 1 ELSE 2 END,
+        current_setting('ledger.tenant')::int, 'zebra-7' || current_setting('ledger.world')";
+    let stated = Tenancy { seed: Some(seed.into()), ..Tenancy::default() };
+    let seeded = examined_as(&["style_app"], sql, &stated).await;
+    assert_eq!(seeded.undecided(), Vec::<String>::new(), "{:?}", seeded.isolation.lines);
+    assert!(seeded.leaks().contains(&"public.certificates SELECT (style_app, member of A)".to_owned()), "{:?}", seeded.leaks());
+    let broken = Tenancy { seed: Some("INSERT INTO public.nowhere VALUES (1)".into()), ..Tenancy::default() };
+    let broken = examined_as(&["style_app"], sql, &broken).await;
+    assert!(broken.undecided()[0].contains("[tenancy] seed was refused"), "{:?}", broken.undecided());
+}
+
+/// Who owns all tables counts what really happened without BYPASSRLS, where nothing else reads as it does; else it says that it cannot.
+#[tokio::test(flavor = "current_thread")]
+async fn the_owner_examines_without_bypassing_row_security() {
+    let schema = |using: &str| {
+        format!(
+            "CREATE TABLE public.tenants (id int PRIMARY KEY); CREATE TABLE public.invoices (id int PRIMARY KEY, tenant_id int NOT NULL REFERENCES public.tenants);
+ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY; ALTER TABLE public.invoices ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.tenants FORCE ROW LEVEL SECURITY; ALTER TABLE public.invoices FORCE ROW LEVEL SECURITY;
+CREATE POLICY t ON public.tenants USING (id = nullif(current_setting('app.tenant_id', true), '')::int);
+CREATE POLICY i ON public.invoices USING ({using});
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO plain_app;"
+        )
+    };
+    let sound = "tenant_id = nullif(current_setting('app.tenant_id', true), '')::int";
+    let definer = "CREATE FUNCTION public.count_all() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = '' AS 'SELECT count(*) FROM public.invoices';";
+    let roles = "DO $$ BEGIN CREATE ROLE plain_owner LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+        DO $$ BEGIN CREATE ROLE plain_app NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$; GRANT plain_app TO plain_owner";
+    for (using, more) in [(sound, ""), ("tenant_id IS NOT NULL", ""), (sound, definer)] {
+        let db = TestDb::empty().await;
+        let admin = db.admin().await;
+        admin.batch(roles).await.unwrap();
+        admin
+            .batch(&format!("ALTER DATABASE {} OWNER TO plain_owner; GRANT CREATE ON SCHEMA public TO plain_owner", db.name))
+            .await
+            .unwrap();
+        db.session("plain_owner").await.batch(&format!("{} {more}", schema(using))).await.unwrap();
+        let examined = Examined::of(&db, "plain_owner", &Tenancy::default()).await;
+        match (using == sound, more.is_empty()) {
+            (true, true) => {
+                assert_eq!(examined.leaks(), Vec::<String>::new());
+                assert!(isolated(&examined, "public.invoices"), "{:?}", examined.undecided());
+            }
+            (false, _) => assert!(examined.leaks().contains(&"public.invoices SELECT (plain_app, member of A)".to_owned())),
+            _ => assert!(examined.isolation.lines[0].contains("functions or views of its own"), "{:?}", examined.isolation.lines),
+        }
     }
 }

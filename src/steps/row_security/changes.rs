@@ -42,17 +42,24 @@ impl Probe<'_> {
             && !hit
             && self.worlds.replica
             && ready.bytes <= BLIND_BYTES
-            && columns.iter().all(|n| rights.updatable.contains(n))
         {
-            // A narrow WITH CHECK refuses B's row as it is, but not once it is A's: a wide USING gives it away.
-            let sets: Vec<String> = columns
-                .iter()
-                .filter_map(|n| Some(format!("{} = {}", ready.table.column(*n)?.sql, literal(ready.a.get(n)?.as_deref()))))
-                .collect();
-            let claim = self.attempt(REPLICA, &format!("UPDATE {name} SET {}", sets.join(", ")), &truth).await?;
-            took = touched(&claim);
-            let whole = format!("UPDATE {name} SET {} = <A's>", names(ready.table, columns));
-            shown = if took { whole } else { format!("{shown}; {whole}") };
+            // A narrow WITH CHECK refuses B's row as it is, but not once it is A's: a wide USING gives it away. Of a row of two parties, one
+            // of them is enough.
+            let key = ready.table.key();
+            let others = self.model.parties(self.shape, ready.table).into_iter().filter(|n| !columns.contains(n) && !key.contains(n));
+            for columns in std::iter::once(columns.clone()).chain(others.map(|n| vec![n])) {
+                if !columns.iter().all(|n| rights.updatable.contains(n)) || took {
+                    continue;
+                }
+                let sets: Vec<String> = columns
+                    .iter()
+                    .filter_map(|n| Some(format!("{} = {}", ready.table.column(*n)?.sql, literal(ready.a.get(n)?.as_deref()))))
+                    .collect();
+                let claim = self.attempt(REPLICA, &format!("UPDATE {name} SET {}", sets.join(", ")), &truth).await?;
+                took = touched(&claim);
+                let whole = format!("UPDATE {name} SET {} = <A's>", names(ready.table, &columns));
+                shown = if took { whole } else { format!("{shown}; {whole}") };
+            }
         }
         let (verdict, why) = match (hit, keyed) {
             _ if took => (CellVerdict::Leak, "B's row became A's (expected: untouched)".into()),

@@ -97,6 +97,23 @@ impl Label {
     }
 }
 
+/// The labels that ledger.toml states; what names nothing of the database is left out.
+pub fn stated(shape: &Shape, model: &Model, lines: &[String]) -> Vec<Label> {
+    let of_line = |line: &String| {
+        let (place, label) = line.split_once('=').map(|(place, label)| (place.trim(), label.trim().to_owned()))?;
+        let claim = model.sources.iter().find(|(source, _)| source.shown() == place || source.shown().replace('→', ".") == place);
+        if let Some((source, _)) = claim {
+            return Some(Label { label, place: Place::Claim(source.clone()), listed: None });
+        }
+        let (name, column) = place.rsplit_once('.')?;
+        let table = shape.named(name)?;
+        let column = table.column_named(column)?;
+        let place = Place::Row { table: table.oid, name: table.sql.clone(), column: column.number, sql: column.sql.clone(), list: None };
+        Some(Label { label, place, listed: None })
+    };
+    lines.iter().filter_map(of_line).collect()
+}
+
 /// Gives a claim that is compared with a column of roles the roles that the column may hold as its words.
 pub fn of_claims(shape: &Shape, found: &mut Found) {
     let compared = found.comparisons.iter().filter(|c| is_role_like(c.source.word()) && is_role_like(&c.column));

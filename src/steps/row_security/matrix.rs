@@ -19,7 +19,7 @@ use super::seed::{Rights, Seeded, closed_to_all, prepare, rights, without_tenant
 use super::shape::{Policy, Shape, Table};
 use super::world::Worlds;
 use crate::domain::product::{CellVerdict, IsolationCell};
-use crate::pg::{Access, PgError, Session, Target};
+use crate::pg::{Access, PgError, Target};
 
 /// Why nothing of a table was tried as a role.
 pub(super) const NO_PRIVILEGE: &str = "no privilege";
@@ -52,12 +52,6 @@ pub struct Matrix {
     pub counted: Vec<String>,
     /// Tables given up because a statement took too long.
     stopped: BTreeSet<i64>,
-}
-
-/// Whether the role bypasses row security, so that what it counts is the truth.
-pub async fn sees_the_truth(session: &Session) -> Result<bool, PgError> {
-    let sql = "SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = session_user";
-    Ok(session.one(sql, &[]).await?.try_get(0)?)
 }
 
 impl Matrix {
@@ -259,7 +253,7 @@ impl Matrix {
 impl Matrix {
     /// What is shown on purpose, or perhaps: a table of persons' own rows that a policy shows to everybody who comes is everybody's to read,
     /// and a condition that may as well have forgotten the tenant leaves the table undecided.
-    fn weigh(&mut self, shape: &Shape, model: &Model) {
+    pub(super) fn weigh(&mut self, shape: &Shape, model: &Model) {
         for scoped in &model.tables {
             let Some(table) = shape.table(scoped.oid) else { continue };
             let shown = openings::shown_to_all(shape, model, table).filter(|_| model.is_of_person(shape, table, &scoped.scope));

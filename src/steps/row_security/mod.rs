@@ -31,6 +31,7 @@ mod sample;
 mod seed;
 pub mod server;
 pub mod shape;
+mod truth;
 pub mod value;
 pub mod world;
 
@@ -351,15 +352,13 @@ pub async fn isolate(scratch: &Target, stated: &Tenancy, say: &dyn Fn(&str)) -> 
     let asked: Vec<(&Check, Asked)> = PROBES.iter().filter_map(|code| find(code)).map(|check| (check, Asked::now())).collect();
     let session = scratch.session_with(Access::ReadWrite, 30_000, 5_000).await?;
     let connected_as = scratch.spec().user().to_owned();
-    if !matrix::sees_the_truth(&session).await? {
-        return Ok(Isolation::unanswered(&format!(
-            "{connected_as} does not bypass row security, so it cannot count what really happened; connect as a role with BYPASSRLS or a superuser"
-        )));
-    }
     let shape = Shape::read(&session).await?;
     let model = Model::find(&shape, stated);
+    if let Some(why) = truth::sees(&session, &shape, &model).await? {
+        return Ok(Isolation::unanswered(&format!("{connected_as} {why}; connect as a role with BYPASSRLS or a superuser")));
+    }
     say("two worlds");
-    let worlds = Worlds::build(&session, &shape, &model).await?;
+    let worlds = Worlds::build(&session, &shape, &model, stated.seed.as_deref()).await?;
     drop(session);
     let built = clock.elapsed();
     let mut matrix = Matrix::probe(scratch, &shape, &model, &worlds, say).await?;

@@ -177,9 +177,16 @@ impl Model {
         model.groups = model.find_groups(shape);
         model.choose_tables(shape, stated);
         model.forms = model.shape_forms(shape);
-        model.find_tenant_roles(shape);
+        match stated.tenant_roles.is_empty() {
+            true => model.find_tenant_roles(shape),
+            false => model.state_tenant_roles(shape, &stated.tenant_roles),
+        }
         let (labels, above) = labels::find(shape, &model, &found);
         model.labels = labels;
+        if !stated.labels.is_empty() {
+            model.stated.push("labels");
+            model.labels = labels::stated(shape, &model, &stated.labels);
+        }
         model.above.extend(above);
         model.openings = openings::find(shape, &model);
         model

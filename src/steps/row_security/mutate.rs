@@ -6,19 +6,22 @@
 //!    the findings before is a notice. What is found only for one role or context ends the search for that mutant.
 //! 4. A survivor is explained where its policy cannot matter; the others are the finding.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::context::Context;
+use super::identity;
 use super::matrix::{CELL_TIMEOUT_MS, Matrix};
-use super::model::Model;
+use super::model::{Model, Scope};
+use super::openings;
 use super::own_tests;
-use super::probe::Probe;
-use super::seed::{Rights, Seeded, identifier, prepare, rights};
+use super::probe::{Control, Probe};
+use super::seed::{Rights, Seeded, identifier, prepare, rights_on};
 use super::shape::{Policy, Shape, Table};
-use super::world::Worlds;
+use super::world::{Worlds, put_through};
 use crate::checks::ask::ask;
 use crate::checks::find;
 use crate::checks::user::UserCheck;
@@ -45,6 +48,31 @@ enum Kind {
     CheckTrue,
     NoForce,
     Disable,
+    /// The policy made anew without its WITH CHECK.
+    NoCheck,
+    /// For every command instead of its own.
+    AllCommands,
+    /// For everybody instead of its roles.
+    Public,
+    /// `column = <who asks>` weakened to `column IS NOT NULL`.
+    NotNull,
+    /// A restrictive policy that only adds.
+    Permissive,
+}
+
+impl Kind {
+    fn rank(self) -> u8 {
+        match self {
+            Self::UsingTrue => 0,
+            Self::Disable => 1,
+            Self::CheckTrue => 2,
+            Self::NotNull => 3,
+            Self::Permissive | Self::NoForce => 4,
+            Self::Drop => 5,
+            Self::NoCheck => 6,
+            Self::AllCommands | Self::Public => 7,
+        }
+    }
 }
 
 /// One way to break one table.
@@ -58,6 +86,8 @@ pub struct Mutant {
     sql: String,
     kind: Kind,
     policy: Option<Policy>,
+    /// What stands in the policy's place.
+    after: Option<Policy>,
 }
 
 /// What became of a mutant.
@@ -78,7 +108,8 @@ type Fate<'a> = (&'a Mutant, &'a Tried, Option<Survivor>);
 /// Every mutant of the model's tables, the tables in turns.
 pub fn mutants(shape: &Shape, model: &Model) -> Vec<Mutant> {
     let tables = model.tables.iter().filter_map(|scoped| shape.table(scoped.oid)).filter(|table| table.rls);
-    let mut piles: Vec<std::vec::IntoIter<Mutant>> = tables.map(|table| of_table(shape, table).into_iter()).collect();
+    let identities = identity::functions_that_read(shape);
+    let mut piles: Vec<std::vec::IntoIter<Mutant>> = tables.map(|table| of_table(shape, table, &identities).into_iter()).collect();
     let mut all = Vec::new();
     loop {
         let before = all.len();
@@ -89,7 +120,7 @@ pub fn mutants(shape: &Shape, model: &Model) -> Vec<Mutant> {
     }
 }
 
-fn of_table(shape: &Shape, table: &Table) -> Vec<Mutant> {
+fn of_table(shape: &Shape, table: &Table, identities: &BTreeSet<String>) -> Vec<Mutant> {
     let name = &table.sql;
     let mutant = |what: String, sql: String, kind: Kind, policy: Option<&Policy>| Mutant {
         oid: table.oid,
@@ -98,6 +129,7 @@ fn of_table(shape: &Shape, table: &Table) -> Vec<Mutant> {
         sql,
         kind,
         policy: policy.cloned(),
+        after: policy.and_then(|policy| broken(policy, kind)),
     };
     let mut all = Vec::new();
     for policy in shape.policies_of(table.oid) {
@@ -115,12 +147,105 @@ fn of_table(shape: &Shape, table: &Table) -> Vec<Mutant> {
             all.push(mutant(format!("{shown}: WITH CHECK (true)"), sql, Kind::CheckTrue, Some(policy)));
         }
         all.push(mutant(format!("{shown}: dropped"), format!("DROP POLICY {quoted} ON {name}"), Kind::Drop, Some(policy)));
+        all.extend(
+            anew(table, policy, identities).into_iter().map(|(what, sql, kind, after)| Mutant {
+                after: Some(after),
+                ..mutant(format!("{shown}: {what}"), sql, kind, Some(policy))
+            }),
+        );
     }
     if table.force {
         all.push(mutant("NO FORCE".into(), format!("ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY"), Kind::NoForce, None));
     }
     all.push(mutant("DISABLE".into(), format!("ALTER TABLE {name} DISABLE ROW LEVEL SECURITY"), Kind::Disable, None));
+    // What opens most comes first, for the time may be over before the last.
+    all.sort_by_key(|mutant| (mutant.kind.rank(), mutant.policy.as_ref().is_some_and(|policy| policy.command != "r")));
     all
+}
+
+/// The policy with an expression that is always true, or nothing where it is dropped.
+fn broken(policy: &Policy, kind: Kind) -> Option<Policy> {
+    let always = Some("true".to_owned());
+    match kind {
+        Kind::UsingTrue => Some(Policy { using: always, ..policy.clone() }),
+        Kind::CheckTrue => Some(Policy { check: always, ..policy.clone() }),
+        Kind::Drop => None,
+        _ => Some(policy.clone()),
+    }
+}
+
+/// The ways to break a policy that take making it anew, or another expression: what is done, by what, and what comes of the policy.
+fn anew(table: &Table, policy: &Policy, identities: &BTreeSet<String>) -> Vec<(String, String, Kind, Policy)> {
+    let mut all = Vec::new();
+    let (using, check) = (policy.using.as_deref(), policy.check.as_deref());
+    if policy.using.is_some() && check.is_some() && check != using && matches!(policy.command.as_str(), "w" | "*") {
+        let after = Policy { check: None, ..policy.clone() };
+        all.push(("without WITH CHECK".to_owned(), remade(table, &after), Kind::NoCheck, after));
+    }
+    if policy.permissive && policy.command != "*" {
+        let using = policy.using.clone().or_else(|| policy.check.clone());
+        let after = Policy { command: "*".into(), using, ..policy.clone() };
+        all.push(("for ALL commands".to_owned(), remade(table, &after), Kind::AllCommands, after));
+    }
+    if !policy.everyone {
+        let after = Policy { everyone: true, roles: Vec::new(), ..policy.clone() };
+        all.push(("to PUBLIC".to_owned(), remade(table, &after), Kind::Public, after));
+    }
+    if let Some(weak) = using.and_then(|text| weakened(table, text, identities)) {
+        let what = format!("USING ({weak})");
+        let after = Policy { using: Some(weak), ..policy.clone() };
+        all.push((what, remade(table, &after), Kind::NotNull, after));
+    }
+    if let Some(weak) = check.and_then(|text| weakened(table, text, identities)) {
+        let what = format!("WITH CHECK ({weak})");
+        let after = Policy { check: Some(weak), ..policy.clone() };
+        all.push((what, remade(table, &after), Kind::NotNull, after));
+    }
+    if !policy.permissive {
+        let after = Policy { permissive: true, ..policy.clone() };
+        all.push(("permissive".to_owned(), remade(table, &after), Kind::Permissive, after));
+    }
+    all
+}
+
+/// Drops the policy and makes it again, as it is given.
+fn remade(table: &Table, new: &Policy) -> String {
+    let command = match new.command.as_str() {
+        "r" => "SELECT",
+        "a" => "INSERT",
+        "w" => "UPDATE",
+        "d" => "DELETE",
+        _ => "ALL",
+    };
+    let to = match new.everyone {
+        true => "PUBLIC".to_owned(),
+        false => new.roles.iter().map(|role| identifier(role)).collect::<Vec<_>>().join(", "),
+    };
+    let clause = |word: &str, text: &Option<String>| text.as_ref().map_or_else(String::new, |text| format!(" {word} ({text})"));
+    let (name, quoted) = (&table.sql, identifier(&new.name));
+    format!(
+        "DROP POLICY {quoted} ON {name}; CREATE POLICY {quoted} ON {name} AS {} FOR {command} TO {to}{}{}",
+        if new.permissive { "PERMISSIVE" } else { "RESTRICTIVE" },
+        clause("USING", &new.using),
+        clause("WITH CHECK", &new.check)
+    )
+}
+
+/// The expression with its first comparison of a column of the table, between ANDs or alone, weakened to IS NOT NULL.
+fn weakened(table: &Table, text: &str, identities: &BTreeSet<String>) -> Option<String> {
+    let parts = openings::conjuncts(text);
+    let asks = |part: &str| identity::reads_identity(part, identities) || part.contains("SELECT");
+    let (at, column) = parts.iter().enumerate().filter(|(_, part)| asks(part)).find_map(|(at, part)| {
+        let (left, right) = part.split_once(" = ")?;
+        let is = |side: &str| table.columns.iter().find(|column| side.trim_matches(|c| "() ".contains(c)) == column.sql);
+        Some((at, is(left).or_else(|| is(right))?))
+    })?;
+    let weak: Vec<String> = parts
+        .iter()
+        .enumerate()
+        .map(|(n, part)| if n == at { format!("{} IS NOT NULL", column.sql) } else { format!("({part})") })
+        .collect();
+    Some(weak.join(" AND "))
 }
 
 /// The trial of all mutants of one copy.
@@ -130,13 +255,15 @@ pub struct Trial {
     tests: bool,
     /// What any role examined may do, by table; only of tables with rows of two tenants.
     granted: BTreeMap<i64, Rights>,
+    /// The same of each role, of every table.
+    granted_to: BTreeMap<(String, i64), Rights>,
 }
 
 impl Trial {
     /// Nothing was tried yet.
     pub fn of(shape: &Shape, model: &Model) -> Self {
         let mutants = mutants(shape, model);
-        Self { tried: vec![Tried::default(); mutants.len()], mutants, tests: false, granted: BTreeMap::new() }
+        Self { tried: vec![Tried::default(); mutants.len()], mutants, tests: false, granted: BTreeMap::new(), granted_to: BTreeMap::new() }
     }
 
     /// Runs the team's tests against each mutant until one of them fails. Only tests that pass unbroken can tell anything.
@@ -204,10 +331,13 @@ impl Trial {
             }
             let Some((_, first)) = sessions.first() else { continue };
             first.batch("BEGIN").await?;
-            let rights = rights(first, role, &seeded).await;
+            let oids: Vec<i64> = self.mutants.iter().map(|mutant| mutant.oid).collect::<BTreeSet<_>>().into_iter().collect();
+            let rights = rights_on(first, role, &oids).await;
             first.batch("ROLLBACK").await?;
             let Ok(rights) = rights else { continue };
+            let mut unbroken: BTreeMap<(Context, i64), [Control; 4]> = BTreeMap::new();
             for (oid, of) in &rights {
+                self.granted_to.insert((role.clone(), *oid), of.clone());
                 let any = self.granted.entry(*oid).or_default();
                 any.select |= of.select;
                 any.insert |= of.insert;
@@ -223,9 +353,33 @@ impl Trial {
                     continue;
                 }
                 say(&format!("{} {}", mutant.table, mutant.what));
+                let changed = mutant.policy.as_ref().map(|policy| shape.with_policy(policy, mutant.after.as_ref()));
+                let unbroken_shape = shape;
+                let shape = changed.as_ref().unwrap_or(shape);
                 let mut control = None;
                 for (context, session) in &sessions {
+                    let ready = places.get(&mutant.oid).and_then(|place| seeded.get(*place));
+                    let shown = format!("{role}, {}", context.shown(model));
+                    let probe = Probe {
+                        session,
+                        shape,
+                        model,
+                        worlds,
+                        role: context.role(model, role),
+                        shown: &shown,
+                        context: *context,
+                        api_only: shape.api_only(role),
+                        seeded: &seeded,
+                    };
+                    let rights = rights.get(&mutant.oid).cloned().unwrap_or_default();
                     session.batch("BEGIN").await?;
+                    let known_controls = unbroken.entry((*context, mutant.oid));
+                    if let (Some(ready), true, Entry::Vacant(vacant)) = (ready, context.is_member(), known_controls)
+                        && labelled(session, *context, grounds).await
+                    {
+                        vacant.insert(probe.controls(ready, &rights).await?);
+                        session.batch("ROLLBACK; BEGIN").await?;
+                    }
                     if let Err(error) = session.batch(&mutant.sql).await {
                         session.batch("ROLLBACK").await?;
                         tried.refused = Some(error.to_string());
@@ -234,33 +388,41 @@ impl Trial {
                     if number == 0 && *context == Context::Member {
                         let before = known.get(&mutant.oid);
                         let now = catalog(session, table, &model.roles).await;
-                        tried.by_checks = now.iter().any(|code| before.is_none_or(|before| !before.contains(code)));
+                        tried.by_checks = now.iter().any(|found| before.is_none_or(|before| !before.contains(found)));
                         tried.probed = true;
                     }
-                    let labelled = match context.label_sql(shape, model, worlds) {
-                        Some(sql) => session.batch(&sql).await.is_ok(),
-                        None => false,
-                    };
-                    if labelled && let Some(ready) = places.get(&mutant.oid).and_then(|place| seeded.get(*place)) {
-                        let shown = format!("{role}, {}", context.shown(model));
-                        let (acting, api_only) = (context.role(model, role), shape.api_only(role));
-                        let context = *context;
-                        let probe =
-                            Probe { session, shape, model, worlds, role: acting, shown: &shown, context, api_only, seeded: &seeded };
-                        let rights = rights.get(&mutant.oid).cloned().unwrap_or_default();
-                        if control.is_none() {
-                            control = Some(probe.controls(ready, &rights).await?);
+                    if let (Kind::AllCommands, Some(ready), Some(after)) = (mutant.kind, ready, &mutant.after) {
+                        // What the worlds closed because it was only shown to everybody, they would not have closed then.
+                        for gap in after.using.as_deref().map(openings::disjuncts).unwrap_or_default() {
+                            put_through(session, shape, model, table, &ready.at_b, gap).await?;
+                        }
+                    }
+                    if let Some(ready) = ready
+                        && labelled(session, *context, grounds).await
+                    {
+                        let own = match context.is_member() {
+                            true => Some(probe.controls(ready, &rights).await?),
+                            false => None,
+                        };
+                        // A member who is refused what was its own before notices as well.
+                        let lost = own.iter().zip(unbroken.get(&(*context, mutant.oid))).any(|(now, before)| {
+                            now.iter().zip(before).any(|(now, before)| *before == Control::Admitted && *now != Control::Admitted)
+                        });
+                        tried.by_probe = lost;
+                        if let Some(own) = own {
+                            control.get_or_insert(own);
                         }
                         let mut matrix = Matrix::default();
-                        if let Some(control) = &control {
+                        if let (false, Some(control)) = (lost, &control) {
                             probe.table(ready, &rights, control, &mut matrix).await?;
+                            matrix.weigh(unbroken_shape, model);
                         }
                         let new = |cell: &super::matrix::Cell| {
                             let cell = &cell.cell;
                             cell.verdict == CellVerdict::Leak
                                 && !leaks.contains(&(cell.table.clone(), cell.command.clone(), cell.context.clone()))
                         };
-                        tried.by_probe = matrix.cells.iter().any(new);
+                        tried.by_probe |= matrix.cells.iter().any(new);
                     }
                     session.batch("ROLLBACK").await?;
                     if tried.by_probe {
@@ -285,7 +447,7 @@ impl Trial {
                 match tried.by_probe || tried.by_checks {
                     true => sum.noticed += 1,
                     false => {
-                        let why = explain(&grounds.shape, &grounds.model, mutant, self.granted.get(&mutant.oid));
+                        let why = self.explain(&grounds.shape, &grounds.model, mutant);
                         sum.explained += u64::from(why.is_some());
                         let found = Survivor {
                             table: mutant.table.clone(),
@@ -340,55 +502,119 @@ fn row(table: &str, of: &[Fate<'_>]) -> SubjectRow {
     SubjectRow::new(table, open == 0, EXPECTED, said).with_detail(detail)
 }
 
+/// Puts the context's label in place; whether it could be.
+async fn labelled(session: &Session, context: Context, grounds: &Grounds) -> bool {
+    match context.label_sql(&grounds.shape, &grounds.model, &grounds.worlds) {
+        Some(sql) => session.batch(&sql).await.is_ok(),
+        None => false,
+    }
+}
+
 /// Whether the connecting role may break it so.
 async fn possible(copy: &Target, sql: &str) -> Result<(), PgError> {
     let session = copy.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
     session.batch(&format!("BEGIN; {sql}; ROLLBACK")).await
 }
 
-/// The codes of [`CHECKS`] that find the table.
+/// What [`CHECKS`] find about the table.
 async fn catalog(session: &Session, table: &Table, roles: &[String]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for check in CHECKS.iter().filter_map(|code| find(code)) {
         let evidence = ask(session, check, json!({ "tables": [table.sql], "roles": roles, "force": true }), "scratch").await;
-        if evidence.findings().next().is_some() {
-            found.insert(check.code.to_string());
-        }
+        // With what was observed, for a table that is open in one way already may be opened in another.
+        let seen = |row: &SubjectRow| format!("{} {} {} {}", check.code, row.subject, row.observed, row.detail);
+        found.extend(evidence.rows.iter().filter(|row| row.ok == Some(false)).map(seen));
     }
     found
 }
 
-/// Why a survivor cannot matter.
-fn explain(shape: &Shape, model: &Model, mutant: &Mutant, granted: Option<&Rights>) -> Option<String> {
-    let policy = mutant.policy.as_ref()?;
-    if !policy.everyone && !policy.roles.iter().any(|role| model.roles.contains(role)) {
-        return Some("the policy speaks to no role that was examined".into());
-    }
-    let allowed = granted.is_none_or(|may| match policy.command.as_str() {
-        "r" => may.select,
-        "a" => may.insert,
-        "w" => may.update,
-        "d" => may.delete,
-        _ => may.select || may.insert || may.update || may.delete,
-    });
-    if !allowed {
-        return Some("no role examined has the privilege for its command".into());
-    }
-    let beside = |permissive: bool| {
-        let same = |other: &&Policy| {
-            other.name != policy.name
-                && other.permissive == permissive
-                && (other.command == "*" || other.command == policy.command)
-                && (other.everyone || policy.roles.iter().all(|role| other.roles.contains(role)) && !policy.everyone)
-        };
-        shape.policies_of(mutant.oid).find(same)
-    };
-    match (mutant.kind, policy.permissive) {
-        (Kind::Drop, true) => beside(true).map(|other| format!("{} admits the same command", other.name)),
-        (Kind::UsingTrue | Kind::CheckTrue, true) => {
-            beside(false).map(|other| format!("{} is restrictive and still narrows it", other.name))
+impl Trial {
+    /// Why a survivor cannot matter.
+    fn explain(&self, shape: &Shape, model: &Model, mutant: &Mutant) -> Option<String> {
+        let policy = mutant.policy.as_ref()?;
+        let speaks_to = |role: &String| policy.everyone || policy.roles.contains(role);
+        if !model.roles.iter().any(speaks_to) && mutant.kind != Kind::Public {
+            return Some("the policy speaks to no role that was examined".into());
         }
-        (_, false) => Some("restrictive: the permissive policies keep the tenants apart without it".into()),
-        _ => None,
+        // The commands and roles that the mutant changes anything for.
+        let commands: &[&str] = match (mutant.kind, policy.command.as_str()) {
+            (Kind::AllCommands, "r") => &["a", "w", "d"],
+            (Kind::AllCommands, _) | (_, "*") => &["r", "a", "w", "d"],
+            (_, "r") => &["r"],
+            (_, "a") => &["a"],
+            (_, "w") => &["w"],
+            _ => &["d"],
+        };
+        let concerned = |role: &&String| speaks_to(role) != (mutant.kind == Kind::Public);
+        let may = |role: &String| {
+            self.granted_to.get(&(role.clone(), mutant.oid)).is_none_or(|may| {
+                commands.iter().any(|command| match *command {
+                    "r" => may.select,
+                    "a" => may.insert,
+                    "w" => may.update,
+                    _ => may.delete,
+                })
+            })
+        };
+        if !model.roles.iter().filter(concerned).any(may) {
+            return Some("no role that it concerns has the privilege".into());
+        }
+        let beside = |permissive: bool| {
+            let same = |other: &&Policy| {
+                other.name != policy.name
+                    && other.permissive == permissive
+                    && (other.command == "*" || other.command == policy.command)
+                    && (other.everyone || policy.roles.iter().all(|role| other.roles.contains(role)) && !policy.everyone)
+            };
+            shape.policies_of(mutant.oid).find(same)
+        };
+        let identities = identity::functions_that_read(shape);
+        let asks = |part: &&str| identity::reads_identity(part, &identities) || part.contains("SELECT");
+        // What keeps the tenants apart for one command or role does so for the others too.
+        let keeps_apart = |shown: bool| {
+            let opened = |part: &&str| shown && model.openings.iter().any(|o| o.table == mutant.oid && o.condition == *part);
+            let apart = |text: &String| openings::disjuncts(text).iter().all(|part| asks(part) || opened(part));
+            [&policy.using, &policy.check].into_iter().flatten().all(apart)
+        };
+        let anchor = model.tables.iter().any(|scoped| scoped.oid == mutant.oid && scoped.scope == Scope::Anchor);
+        match (mutant.kind, policy.permissive) {
+            (Kind::Drop, true) => Some(match beside(true) {
+                Some(other) => format!("{} admits the same command", other.name),
+                None => "a permissive policy less lets less through and opens nothing".into(),
+            }),
+            (Kind::UsingTrue | Kind::CheckTrue | Kind::NotNull, true) if beside(false).is_some() => {
+                beside(false).map(|other| format!("{} is restrictive and still narrows it", other.name))
+            }
+            (Kind::NoCheck, _) if keeps_apart(false) => {
+                Some("without a WITH CHECK its USING is asked of the new row, and keeps the tenants apart".into())
+            }
+            (Kind::AllCommands, true) if keeps_apart(false) => {
+                Some("the same condition keeps the tenants apart there too: it widens what a member may do with its own".into())
+            }
+            (Kind::Public, true) if keeps_apart(true) => Some("the same condition keeps the tenants apart for every role".into()),
+            (Kind::NotNull, true) => self.explain_weak(policy, mutant, anchor, &asks),
+            (Kind::CheckTrue, true) if anchor => Some("a new row of what the tenants are belongs to nobody yet".into()),
+            (_, false) => Some("restrictive: the permissive policies keep the tenants apart without it".into()),
+            _ => None,
+        }
+    }
+
+    /// A comparison that was given up, where others are left that keep the tenants apart.
+    fn explain_weak(&self, policy: &Policy, mutant: &Mutant, anchor: bool, asks: &dyn Fn(&&str) -> bool) -> Option<String> {
+        let after = mutant.after.as_ref()?;
+        let (was, is) = match after.using == policy.using {
+            true => (&policy.check, &after.check),
+            false => (&policy.using, &after.using),
+        };
+        if is.as_deref().is_some_and(|text| openings::conjuncts(text).iter().any(asks)) {
+            return Some("the rest of its condition still keeps the tenants apart".into());
+        }
+        if anchor && after.using == policy.using {
+            return Some("a new row of what the tenants are belongs to nobody yet".into());
+        }
+        let same = |text: &str| policy.check.as_deref().is_some_and(|check| openings::conjuncts(check).contains(&text));
+        let first = was.as_deref().map(openings::conjuncts).unwrap_or_default();
+        let kept = after.check == policy.check && policy.command == "w" && first.iter().any(|part| same(part));
+        kept.then(|| "its WITH CHECK asks the same of the new row".into())
     }
 }

@@ -60,7 +60,7 @@ pub fn find(shape: &Shape, model: &Model) -> Vec<Opening> {
     let anyone = model.roles.iter().any(anonymous);
     let mut openings: Vec<Opening> = Vec::new();
     for table in shape.tables.iter().filter(|table| table.rls) {
-        for policy in shape.policies_of(table.oid).filter(|policy| policy.permissive && ["r", "*"].contains(&policy.command.as_str())) {
+        for policy in shape.policies_of(table.oid).filter(|policy| policy.permissive && policy.command == "r") {
             let before_signing_in = policy.everyone && anyone || policy.roles.iter().any(anonymous);
             for condition in policy.using.as_deref().map(disjuncts).unwrap_or_default() {
                 if identity::reads_identity(condition, &identities) || condition.contains("SELECT") {
@@ -96,7 +96,9 @@ pub fn gaps(shape: &Shape, model: &Model) -> Vec<(i64, String)> {
     for table in shape.tables.iter().filter(|table| table.rls) {
         for policy in shape.policies_of(table.oid).filter(|policy| policy.permissive) {
             for condition in policy.using.as_deref().map(disjuncts).unwrap_or_default() {
-                let known = model.openings.iter().any(|opening| opening.table == table.oid && opening.condition == condition);
+                // Of a policy that lets rows be changed as well it is none of those that only show them.
+                let known = policy.command == "r"
+                    && model.openings.iter().any(|opening| opening.table == table.oid && opening.condition == condition);
                 let of_the_row = table.columns.iter().any(|column| names_column(condition, &column.sql));
                 if of_the_row && !known && !identity::reads_identity(condition, &identities) && !condition.contains("SELECT") {
                     gaps.push((table.oid, condition.to_owned()));
@@ -238,18 +240,30 @@ pub fn try_sql(table: &Table, at: &str, opening: &Opening, column: &Column, valu
 
 /// The parts of an expression that are joined by OR at its top, parentheses around them taken away.
 pub(super) fn disjuncts(text: &str) -> Vec<&str> {
+    parts(text, " OR ")
+}
+
+/// The parts of an expression that are joined by AND at its top, parentheses around them taken away; one that has an OR at its top whole.
+pub(super) fn conjuncts(text: &str) -> Vec<&str> {
+    match disjuncts(text).len() {
+        1 => parts(text, " AND "),
+        _ => vec![bare(text)],
+    }
+}
+
+fn parts<'t>(text: &'t str, word: &str) -> Vec<&'t str> {
     let text = bare(text);
     let (mut depth, mut quoted, mut named, mut from) = (0_i32, false, false, 0);
-    let mut parts = Vec::new();
+    let mut found = Vec::new();
     for (at, c) in text.char_indices() {
         match c {
             '\'' if !named => quoted = !quoted,
             '"' if !quoted => named = !named,
             '(' | '[' if !quoted && !named => depth += 1,
             ')' | ']' if !quoted && !named => depth -= 1,
-            ' ' if !quoted && !named && depth == 0 && text[at..].starts_with(" OR ") => {
-                parts.push(&text[from..at]);
-                from = at + 4;
+            ' ' if !quoted && !named && depth == 0 && text[at..].starts_with(word) => {
+                found.push(&text[from..at]);
+                from = at + word.len();
             }
             _ => {}
         }
@@ -257,8 +271,8 @@ pub(super) fn disjuncts(text: &str) -> Vec<&str> {
     if from == 0 {
         return vec![text];
     }
-    parts.push(&text[from..]);
-    parts.into_iter().flat_map(disjuncts).collect()
+    found.push(&text[from..]);
+    found.into_iter().flat_map(|part| parts(part, word)).collect()
 }
 
 /// Without the parentheses around the whole of it.
@@ -302,5 +316,7 @@ mod tests {
         assert_eq!(disjuncts(text), ["a = 'x OR y'::text", "b = ANY (ARRAY['(', 'c'])", "\"d OR e\" IS NULL", "f AND (g OR h)"]);
         assert_eq!(disjuncts("(a) AND (b)"), ["(a) AND (b)"]);
         assert_eq!(disjuncts("true"), ["true"]);
+        assert_eq!(conjuncts("((a = 1) AND ((b OR c) AND (d)))"), ["a = 1", "b OR c", "d"]);
+        assert_eq!(conjuncts("((a AND b) OR c)"), ["(a AND b) OR c"]);
     }
 }

@@ -185,6 +185,11 @@ pub(super) fn null_condition(table: &Table, scope: &Scope) -> Option<String> {
 
 pub(super) async fn rights(session: &Session, role: &str, seeded: &[Seeded<'_>]) -> Result<BTreeMap<i64, Rights>, PgError> {
     let oids: Vec<i64> = seeded.iter().map(|ready| ready.table.oid).collect();
+    rights_on(session, role, &oids).await
+}
+
+/// What a role may do with tables.
+pub(super) async fn rights_on(session: &Session, role: &str, oids: &[i64]) -> Result<BTreeMap<i64, Rights>, PgError> {
     let sql = "SELECT o.oid, u.use AND has(o.oid, 'SELECT'), u.use AND has(o.oid, 'INSERT'), u.use AND has(o.oid, 'UPDATE'), u.use AND has(o.oid, 'DELETE'),
                       u.use AND has(o.oid, 'TRUNCATE'),
                       ARRAY(SELECT a.attnum FROM pg_catalog.pg_attribute a WHERE a.attrelid = o.oid AND a.attnum > 0 AND NOT a.attisdropped

@@ -299,6 +299,21 @@ impl Shape {
         self.policies_by_table.get(&oid).into_iter().flatten().filter_map(|at| self.policies.get(*at))
     }
 
+    /// The same database with one policy changed, or without it.
+    pub fn with_policy(&self, policy: &Policy, after: Option<&Policy>) -> Self {
+        let mut shape = self.clone();
+        let is = |other: &Policy| other.table == policy.table && other.name == policy.name;
+        match after {
+            Some(after) => shape.policies.iter_mut().filter(|other| is(other)).for_each(|other| other.clone_from(after)),
+            None => shape.policies.retain(|other| !is(other)),
+        }
+        shape.policies_by_table.clear();
+        for (at, policy) in shape.policies.iter().enumerate() {
+            shape.policies_by_table.entry(policy.table).or_default().push(at);
+        }
+        shape
+    }
+
     /// What the policies of a table say, in one text.
     pub fn policy_text(&self, oid: i64) -> String {
         self.policies_of(oid).flat_map(|policy| [policy.using.as_deref(), policy.check.as_deref()]).flatten().collect::<Vec<_>>().join("\n")

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::SimpleQueryMessage;
 
 use super::mend;
-use super::model::{Model, Scope};
+use super::model::{KeyClass, Model, Scope};
 use super::openings;
 use super::seed::identifier;
 use super::shape::{Shape, Table};
@@ -66,7 +66,7 @@ impl Worlds {
     }
 
     /// Builds and commits both worlds. The session must bypass row security.
-    pub async fn build(session: &Session, shape: &Shape, model: &Model) -> Result<Self, PgError> {
+    pub async fn build(session: &Session, shape: &Shape, model: &Model, seed: Option<&str>) -> Result<Self, PgError> {
         let replica = session.batch("SET session_replication_role = replica").await.is_ok();
         let mut worlds = Self { replica, ..Self::default() };
         session.batch("BEGIN").await?;
@@ -122,6 +122,9 @@ impl Worlds {
         for (oid, world, dropped) in later {
             worlds.link(session, shape, oid, world, dropped).await?;
         }
+        if let Some(seed) = seed {
+            worlds.complete(session, shape, model, seed).await?;
+        }
         worlds.close(session, shape, model).await?;
         worlds.open(session, shape, model).await?;
         for table in quieted {
@@ -151,6 +154,51 @@ impl Worlds {
                 Err(_) => session.batch("ROLLBACK TO link; RELEASE link").await?,
             }
         }
+        Ok(())
+    }
+
+    /// Runs the SQL of ledger.toml for both tenants and takes for their rows what it wrote where none could be made.
+    async fn complete(&mut self, session: &Session, shape: &Shape, model: &Model, seed: &str) -> Result<(), PgError> {
+        let key = |class: Option<KeyClass>, world| class.map(|class| model.key(&class, None, world, 0));
+        for (world, letter) in [(World::A, "a"), (World::B, "b")] {
+            let person = key(model.principals(shape).into_iter().next(), world);
+            let settings = [("tenant", key(model.tenant_class(shape), world)), ("person", person), ("world", Some(letter.to_owned()))];
+            let set: String = settings
+                .iter()
+                .filter_map(|(name, value)| Some(format!("SET LOCAL ledger.{name} = {}; ", literal(Some(value.as_ref()?)))))
+                .collect();
+            // What is wrong with it is said of every table that it was to complete.
+            match session.batch(&format!("SAVEPOINT seed; {set}{seed}; RELEASE seed")).await {
+                Ok(()) => {}
+                Err(error) if error.disconnected => return Err(error),
+                Err(error) => {
+                    session.batch("ROLLBACK TO seed; RELEASE seed").await?;
+                    for why in self.unseeded.values_mut() {
+                        why.push_str(&format!("; [tenancy] seed was refused: {error}"));
+                    }
+                    return Ok(());
+                }
+            }
+            let open: Vec<&Table> = self.unseeded.keys().filter_map(|oid| shape.table(*oid)).collect();
+            for table in open {
+                if self.rows.contains_key(&(table.oid, world)) {
+                    continue;
+                }
+                let composed = compose(shape, model, table, world, 0, None);
+                let scope = model.tables.iter().find(|scoped| scoped.oid == table.oid).map(|scoped| &scoped.scope);
+                let numbers: Vec<i16> = match scope {
+                    Some(Scope::Path { columns, .. }) => columns.clone(),
+                    Some(Scope::Anchor) => table.key().to_vec(),
+                    _ => continue,
+                };
+                let whose: Row = composed.into_iter().filter(|(number, _)| numbers.contains(number)).collect();
+                if let Some(row) = found(session, table, &whose).await? {
+                    self.rows.insert((table.oid, world), row);
+                }
+            }
+        }
+        let complete = |oid: &i64| [World::A, World::B].iter().all(|world| self.rows.contains_key(&(*oid, *world)));
+        self.unseeded.retain(|oid, _| !complete(oid));
         Ok(())
     }
 
@@ -191,26 +239,8 @@ impl Worlds {
             let Some(table) = shape.table(oid) else { continue };
             for world in [World::A, World::B] {
                 let Some(at) = self.locate(table, world) else { continue };
-                let count = |gap: &str| format!("SELECT pg_catalog.count(*) FROM {} WHERE {at} AND ({gap})", table.sql);
-                for way in std::iter::once(Vec::new()).chain(openings::ways_through(shape, model, table, &gap)) {
-                    let sets: Vec<String> = way
-                        .iter()
-                        .filter_map(|(n, value)| Some(format!("{} = {}", table.column(*n)?.sql, literal(value.as_deref()))))
-                        .collect();
-                    let update = match sets.is_empty() {
-                        true => String::new(),
-                        false => format!("UPDATE {} SET {} WHERE {at}; ", table.sql, sets.join(", ")),
-                    };
-                    let through = match session.simple(&format!("SAVEPOINT open; {update}{}", count(&gap))).await {
-                        Ok(answer) => numbers(&answer).last() == Some(&1),
-                        Err(error) if error.disconnected && !error.is("57014") => return Err(error),
-                        Err(_) => false,
-                    };
-                    session.batch(if through { "RELEASE open" } else { "ROLLBACK TO open; RELEASE open" }).await?;
-                    if through {
-                        self.rows.entry((table.oid, world)).and_modify(|row| row.extend(way));
-                        break;
-                    }
+                if let Some(way) = put_through(session, shape, model, table, &at, &gap).await? {
+                    self.rows.entry((table.oid, world)).and_modify(|row| row.extend(way));
                 }
             }
         }
@@ -242,6 +272,36 @@ impl Worlds {
     pub fn locate(&self, table: &Table, world: World) -> Option<String> {
         self.rows.get(&(table.oid, world)).map(|row| condition(table, row))
     }
+}
+
+/// Changes a row so that a condition on it lets it through, if it does not already; what was changed.
+pub(super) async fn put_through(
+    session: &Session,
+    shape: &Shape,
+    model: &Model,
+    table: &Table,
+    at: &str,
+    gap: &str,
+) -> Result<Option<Vec<(i16, Option<String>)>>, PgError> {
+    let count = format!("SELECT pg_catalog.count(*) FROM {} WHERE {at} AND ({gap})", table.sql);
+    for way in std::iter::once(Vec::new()).chain(openings::ways_through(shape, model, table, gap)) {
+        let sets: Vec<String> =
+            way.iter().filter_map(|(n, value)| Some(format!("{} = {}", table.column(*n)?.sql, literal(value.as_deref())))).collect();
+        let update = match sets.is_empty() {
+            true => String::new(),
+            false => format!("UPDATE {} SET {} WHERE {at}; ", table.sql, sets.join(", ")),
+        };
+        let through = match session.simple(&format!("SAVEPOINT open; {update}{count}")).await {
+            Ok(answer) => numbers(&answer).last() == Some(&1),
+            Err(error) if error.disconnected && !error.is("57014") => return Err(error),
+            Err(_) => false,
+        };
+        session.batch(if through { "RELEASE open" } else { "ROLLBACK TO open; RELEASE open" }).await?;
+        if through {
+            return Ok(Some(way));
+        }
+    }
+    Ok(None)
 }
 
 /// Until the end of the (sub)transaction neither triggers nor foreign keys fire.
@@ -394,9 +454,14 @@ async fn adopt(session: &Session, table: &Table, row: &Row) -> Result<Option<Row
     if key.is_empty() || !key.iter().all(|n| row.get(n).is_some_and(Option::is_some)) {
         return Ok(None);
     }
+    found(session, table, row).await
+}
+
+/// The first row that has these values.
+async fn found(session: &Session, table: &Table, row: &Row) -> Result<Option<Row>, PgError> {
     let columns: Vec<_> = table.columns.iter().filter(|column| !column.generated).collect();
     let list: Vec<&str> = columns.iter().map(|column| column.sql.as_str()).collect();
-    let sql = format!("SELECT {} FROM {} WHERE {}", list.join(", "), table.sql, condition(table, row));
+    let sql = format!("SELECT {} FROM {} WHERE {} LIMIT 1", list.join(", "), table.sql, condition(table, row));
     let answer = session.simple(&sql).await?;
     Ok(answer.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(columns.iter().enumerate().map(|(i, c)| (c.number, row.get(i).map(str::to_owned))).collect()),

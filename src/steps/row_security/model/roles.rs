@@ -61,6 +61,25 @@ impl Model {
         self.roles = self.tenant_roles.iter().take(1).cloned().collect();
     }
 
+    /// Roles that ledger.toml says stand for a tenant each. Where the rows hold their names, those are the tenants' keys.
+    pub(super) fn state_tenant_roles(&mut self, shape: &Shape, roles: &[String]) {
+        self.stated.push("tenant-roles");
+        let named = self.sources.iter().find_map(|(source, meaning)| match meaning {
+            Meaning::Key(class) if source.setting == identity::ROLE_NAME => Some(class.clone()),
+            _ => None,
+        });
+        if let Some(class) = named.or_else(|| self.tenant_class(shape))
+            && let Some(form) = self.forms.get_mut(&class)
+        {
+            form.only(roles);
+            if !self.sources.iter().any(|(_, meaning)| *meaning == Meaning::Key(class.clone())) {
+                self.sources.push((Source { setting: identity::ROLE_NAME.to_owned(), claim: Vec::new() }, Meaning::Key(class)));
+            }
+        }
+        self.tenant_roles = roles.to_vec();
+        self.roles = roles.iter().take(1).cloned().collect();
+    }
+
     /// The role that a session of a world takes on, where each tenant has its own; else the one given.
     pub fn role_in<'a>(&'a self, role: &'a str, world: World) -> &'a str {
         if self.tenant_roles.is_empty() {

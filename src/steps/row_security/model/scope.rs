@@ -121,6 +121,24 @@ impl Model {
         persons.into_iter().find(asked).map(|column| Scope::Path { columns: vec![column.number], through: Vec::new() })
     }
 
+    /// Columns of persons, or of records that stand for one, that the table's UPDATE policies ask for.
+    pub(in crate::steps::row_security) fn parties(&self, shape: &Shape, table: &Table) -> Vec<i16> {
+        let principals = self.principals(shape);
+        let of_person = |column: &Column| match self.class(table.oid, column.number) {
+            class if principals.contains(&class) => true,
+            KeyClass::Column(oid, _) if oid != table.oid => shape
+                .table(oid)
+                .is_some_and(|parent| parent.columns.iter().any(|column| principals.contains(&self.class(parent.oid, column.number)))),
+            _ => false,
+        };
+        let asked = |column: &Column| {
+            let mut policies = shape.policies_of(table.oid).filter(|p| p.permissive && ["w", "*"].contains(&p.command.as_str()));
+            policies.any(|p| [&p.using, &p.check].into_iter().flatten().any(|text| names_column(text, &column.sql)))
+        };
+        let columns = table.columns.iter().filter(|column| !column.generated && asked(column) && of_person(column));
+        columns.map(|column| column.number).collect()
+    }
+
     /// Keys to something that people share (a conversation, a board), where the table's SELECT policies read them: columns and parent.
     pub(in crate::steps::row_security) fn shared_parents(&self, shape: &Shape, table: &Table, own: &[i16]) -> Vec<(Vec<i16>, i64)> {
         let principals = self.principals(shape);
