@@ -323,3 +323,41 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO plain_app
         }
     }
 }
+
+/// Wide tables, functions that sleep in triggers, policies that raise: each cell has its time, the reason is said, the rest goes on.
+#[tokio::test(flavor = "current_thread")]
+async fn wide_tables_and_hostile_triggers_cost_bounded_time() {
+    let columns: String =
+        (1..=500).map(|n| format!(", \"c {n}\" {}", ["text", "int", "timestamptz", "jsonb NOT NULL DEFAULT '{}'"][n % 4])).collect();
+    let sql = format!(
+        "CREATE TABLE public.tenants (id int PRIMARY KEY);
+CREATE TABLE public.wide (id int PRIMARY KEY, tenant_id int NOT NULL REFERENCES public.tenants{columns});
+CREATE TABLE public.slow (id int PRIMARY KEY, tenant_id int NOT NULL REFERENCES public.tenants);
+CREATE TABLE public.raising (id int PRIMARY KEY, tenant_id int NOT NULL REFERENCES public.tenants);
+CREATE FUNCTION public.sleep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_catalog.pg_sleep(30); RETURN NEW; END $$;
+CREATE TRIGGER s BEFORE UPDATE ON public.slow FOR EACH ROW EXECUTE FUNCTION public.sleep();
+CREATE FUNCTION public.raise() RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY; ALTER TABLE public.wide ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.slow ENABLE ROW LEVEL SECURITY; ALTER TABLE public.raising ENABLE ROW LEVEL SECURITY;
+CREATE POLICY t ON public.tenants FOR SELECT USING (id = nullif(current_setting('app.tenant_id', true), '')::int);
+CREATE POLICY w ON public.wide USING (tenant_id = nullif(current_setting('app.tenant_id', true), '')::int);
+CREATE POLICY s ON public.slow USING (tenant_id = nullif(current_setting('app.tenant_id', true), '')::int);
+CREATE POLICY r ON public.raising USING (public.raise());
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO style_app;"
+    );
+    let clock = std::time::Instant::now();
+    let examined = examined(&["style_app"], &sql).await;
+    assert!(isolated(&examined, "public.wide") && isolated(&examined, "public.tenants"), "{:?}", examined.undecided());
+    assert!(
+        examined.undecided().iter().any(|cell| cell.starts_with("public.slow") && cell.contains("57014")),
+        "{:?}",
+        examined.undecided()
+    );
+    assert!(
+        examined.undecided().iter().any(|cell| cell.starts_with("public.raising") && cell.contains("P0001")),
+        "{:?}",
+        examined.undecided()
+    );
+    assert_eq!(examined.leaks(), Vec::<String>::new());
+    assert!(clock.elapsed().as_secs() < 60, "{:?}", clock.elapsed());
+}
