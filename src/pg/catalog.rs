@@ -77,6 +77,8 @@ impl Catalog {
         let mut catalog = Self::default();
         // Compiling so large a query takes seconds and saves nothing.
         session.batch("SET jit = off").await?;
+        // A partition's bounds and a default's constant are values, and read as the database's settings have them.
+        session.batch(super::data::STABLE_TEXT).await?;
         for row in session.query(SQL, &[&excluded]).await? {
             let (kind, object, definition): (String, String, Option<String>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
             let definition = definition.unwrap_or_default();

@@ -15,9 +15,12 @@ use tokio_postgres::types::Json;
 use super::{Access, PgError, Session, Target};
 use crate::domain::product::TableState;
 
-/// Settings that decide how values are written as text, pinned: a copy has no settings of the database.
+/// Settings that decide how values are written as text, pinned: a copy has none of the settings of the database.
 pub(super) const STABLE_TEXT: &str = "SET datestyle = 'ISO, MDY'; SET intervalstyle = 'postgres'; SET timezone = 'UTC'; SET extra_float_digits = 1; \
-                           SET bytea_output = 'hex'; SET xmlbinary = 'base64'; SET xmloption = 'content'; SET lc_monetary = 'C'; SET row_security = off";
+                                      SET bytea_output = 'hex'; SET xmlbinary = 'base64'; SET xmloption = 'content'; SET lc_monetary = 'C'";
+
+/// The same for counting: every row, or an error.
+pub(super) const EVERY_ROW: &str = "SET row_security = off";
 
 /// Tables that hold rows of their own, with their columns in order of name, by name; and their size, to begin with the largest.
 const TABLES: &str = "
@@ -74,6 +77,7 @@ async fn tables(session: &Session, excluded: &[String], only: &Columns) -> Resul
 /// With `row_security = off`: a role that would see only some rows gets an error and not a wrong count.
 pub async fn table_states(session: &Session, excluded: &[String]) -> Result<Vec<TableState>, PgError> {
     session.batch(STABLE_TEXT).await?;
+    session.batch(EVERY_ROW).await?;
     let mut states = Vec::new();
     for table in tables(session, excluded, &Columns::new()).await? {
         states.push(table_state(session, &table).await?);
@@ -117,6 +121,7 @@ pub async fn table_states_on(
         let session = target.session_with(Access::ReadOnly, 0, 30_000).await?;
         join_snapshot(&session, &snapshot).await?;
         session.batch(STABLE_TEXT).await?;
+        session.batch(EVERY_ROW).await?;
         let mut states = Vec::new();
         while let Some(table) = open.get(next.get()) {
             next.set(next.get() + 1);
@@ -169,6 +174,7 @@ pub async fn large_objects(session: &Session) -> Result<Option<TableState>, PgEr
     if session.query("SELECT FROM pg_catalog.pg_largeobject_metadata LIMIT 1", &[]).await?.is_empty() {
         return Ok(None);
     }
+    session.batch(STABLE_TEXT).await?;
     let row = session
         .one(
             "SELECT pg_catalog.count(DISTINCT p.oid), pg_catalog.sum(pg_catalog.hashtextextended(p.r, 0))::text, pg_catalog.sum(pg_catalog.hashtextextended(p.r, 1))::text

@@ -130,6 +130,7 @@ impl Side {
     async fn open(target: &Target) -> Result<Self, PgError> {
         let session = target.session_with(Access::ReadOnly, 0, 30_000).await?;
         session.batch(data::STABLE_TEXT).await?;
+        session.batch(data::EVERY_ROW).await?;
         session.batch("SET work_mem = '64MB'").await?;
         session.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
         Ok(Self(session))
