@@ -168,7 +168,7 @@ async fn cable(server: &Cluster) -> (u16, broadcast::Sender<()>) {
 #[tokio::test]
 async fn a_process_that_is_still_at_work_is_waited_for() {
     let mut day = Day::new().await;
-    day.file("003_keys.sql", &SLOW.replace("300", "3"));
+    day.file("003_keys.sql", SLOW.replace("300", "3"));
     day.file("003_keys.down.sql", "drop table public.after_it;\ndrop table public.before_it;\n");
     day.remove("003_keys.verify.sql");
     assert_eq!(day.step("scripts").await.complaints(), Vec::<String>::new());
