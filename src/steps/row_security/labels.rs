@@ -33,6 +33,11 @@ pub fn is_role_like(column: &str) -> bool {
 static ABOVE: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?i)super|platform|system|sys[_-]?admin|root|global|staff|support|service|internal|operator|god"));
 
+/// Whether a role's name says that no tenant gives it.
+pub fn is_above(name: &str) -> bool {
+    ABOVE.is_match(name)
+}
+
 /// One label as a context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {

@@ -37,7 +37,7 @@ pub struct Shape {
     /// Every literal in policies and functions, `{a,b}` taken apart.
     #[serde(skip)]
     pub(super) literals: BTreeSet<String>,
-    /// Tables that list roles, and the keys of their rows, the plainest first. Never recorded.
+    /// Tables that list roles, and the keys of their rows, the plainest first and without those above the tenants. Never recorded.
     #[serde(skip)]
     pub(super) listed: HashMap<i64, Vec<String>>,
 }
@@ -46,6 +46,9 @@ pub struct Shape {
 fn pattern(text: &str) -> Regex {
     Regex::new(text).unwrap()
 }
+
+/// Columns that say what a listed role is called, beside its key.
+static NAMES: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)name|code|key|slug|role|title|label"));
 
 /// Rows that a list of roles has at most.
 const LISTED: usize = 20;
@@ -209,13 +212,27 @@ impl Shape {
             let Some(table) = self.table(parent) else { continue };
             let [number] = table.key() else { continue };
             let Some(column) = table.column(*number) else { continue };
-            let sql = format!("SELECT {}::text FROM {} ORDER BY 1 LIMIT {}", column.sql, table.sql, LISTED + 1);
+            // A key may be a number or a uuid: what the role is called says which is the plainest.
+            let names = table.columns.iter().filter(|c| ["S", "E"].contains(&c.category.as_str()) && NAMES.is_match(&c.name));
+            let called: Vec<String> = std::iter::once(column).chain(names).map(|c| format!("{}::text", c.sql)).collect();
+            let sql = format!(
+                "SELECT {}::text, pg_catalog.concat_ws(' ', {}) FROM {} ORDER BY 2, 1 LIMIT {}",
+                column.sql,
+                called.join(", "),
+                table.sql,
+                LISTED + 1
+            );
             let Ok(rows) = session.query(&sql, &[]).await else { continue };
-            let mut keys: Vec<String> = rows.iter().filter_map(|row| row.try_get(0).ok()).collect();
-            keys.sort_by_key(|key| (super::value::is_privileged(key), super::value::is_leading(key)));
-            if (1..=LISTED).contains(&keys.len()) {
-                self.listed.insert(parent, keys);
+            let mut listed: Vec<(String, String)> =
+                rows.iter().filter_map(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?))).collect();
+            if !(1..=LISTED).contains(&listed.len()) {
+                continue;
             }
+            listed.sort_by_key(|(_, name)| {
+                (super::labels::is_above(name), super::value::is_privileged(name), super::value::is_leading(name))
+            });
+            let within = listed.iter().filter(|(_, name)| !super::labels::is_above(name)).count().max(1);
+            self.listed.insert(parent, listed.into_iter().take(within).map(|(key, _)| key).collect());
         }
     }
 

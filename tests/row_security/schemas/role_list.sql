@@ -11,7 +11,9 @@ create table public.staff (
     full_name text);
 create table public.roles (id uuid primary key default gen_random_uuid(), name text not null unique, description text);
 create table public.grades (code varchar(20) primary key, title text not null);
-insert into public.roles (name) values ('root_operator'), ('payroll_lead'), ('clerk');
+insert into public.roles (id, name) values
+    ('00000000-0000-4000-8000-000000000001', 'root_operator'), ('00000000-0000-4000-8000-000000000002', 'payroll_lead'),
+    ('00000000-0000-4000-8000-000000000003', 'clerk');
 insert into public.grades values ('owner', 'Owner'), ('member', 'Member');
 create table public.staff_roles (
     id uuid primary key default gen_random_uuid(),
@@ -74,7 +76,7 @@ create policy staff_roles_read on public.staff_roles for select to authenticated
     using (user_id = auth.uid() or public.has_any_role(array['payroll_lead', 'clerk']));
 -- Here the role is asked for within the firm.
 create policy payslips_read on public.payslips for select to authenticated
-    using (firm_id = public.my_firm() and public.has_any_role(array['payroll_lead']));
+    using (firm_id = public.my_firm() and public.has_any_role(array['payroll_lead']) or public.has_any_role(array['root_operator']));
 -- The owner of any firm reads and writes every note.
 create policy notes_all on public.notes for all to authenticated
     using (public.has_grade(firm_id) or public.is_owner_anywhere('owner'))
