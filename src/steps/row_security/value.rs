@@ -1,6 +1,9 @@
 //! Values for rows of a world: keys as functions of what they identify and of the world, everything else by type, by what the
 //! policies and CHECKs mention, and by the look of an existing row.
 
+mod alternatives;
+mod words;
+
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -9,6 +12,9 @@ use sha2::{Digest, Sha256};
 use super::model::KeyClass;
 use super::sample::Wanted;
 use super::shape::{Column, Shape, Table};
+pub use alternatives::alternatives;
+use words::{CLOSED, PRIVILEGED, PUBLIC, allowed, is_open, label, own_checks};
+pub use words::{asked, is_label, is_leading, is_privileged, is_public, labels};
 
 /// Whose a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,13 +51,6 @@ fn pattern(text: &str) -> Regex {
 static QUOTED: LazyLock<Regex> = LazyLock::new(|| pattern(r"'((?:[^']|'')*)'"));
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"-?\d+(?:\.\d+)?"));
 static BOUND: LazyLock<Regex> = LazyLock::new(|| pattern(r"(>=|<=|>|<)\s*\(?'?(-?\d+(?:\.\d+)?)"));
-/// Labels that open more than their own tenant: never chosen where another will do.
-static PRIVILEGED: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?i)admin|super|root|staff|system|service|internal|operator|support|moderator"));
-static PUBLIC: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?i)public|publish|shared|everyone|global|anyone|(^|[_ -])all($|[_ -])|open_to|template|listed|featured"));
-static CLOSED: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?i)delete|remov|archiv|revok|inactive|disabled|suspend|banned|reject|expired|cancel"));
 
 /// What is known of a key beyond its type: where its values may lie. Gathered from every column that holds it.
 #[derive(Clone, Debug, Default)]
@@ -169,48 +168,6 @@ impl Form {
             _ => value,
         }
     }
-}
-
-/// The CHECKs that speak of this column alone, its domain's among them.
-fn own_checks<'a>(table: &'a Table, column: &'a Column) -> impl Iterator<Item = &'a String> {
-    let own = table.checks.iter().filter(|check| check.columns.as_deref() == Some(&[column.number])).map(|check| &check.text);
-    own.chain(&column.checks)
-}
-
-/// The only values a column may have: its enum's, those of an IN list, or its partitions'.
-fn allowed(table: &Table, column: &Column) -> Vec<String> {
-    let mut allowed: Vec<String> = column.labels.clone();
-    if allowed.is_empty() && table.partition_key.as_ref().is_some_and(|key| key.contains(&column.number)) {
-        // Of each leaf: the first value it names for this column. A range's lower bound is within it.
-        for bound in &table.bounds {
-            let value = self::bound(bound, &column.sql);
-            allowed.extend(value.filter(|value| !allowed.contains(value)));
-        }
-    }
-    // What a document, an identifier or bytes are compared with are its parts, or its length.
-    let labels = ["S", "U", "N"].contains(&column.category.as_str())
-        && !["json", "jsonb", "uuid", "bytea", "xml", "hstore", "inet", "cidr", "tsvector"].contains(&column.base.as_str());
-    if allowed.is_empty() && labels {
-        for text in own_checks(table, column) {
-            if text.contains('~')
-                || text.contains("LIKE")
-                || text.contains("length")
-                || text.contains("<>")
-                || text.contains("pos(")
-                || text.contains(" OR ") && !text.contains(" = ")
-            {
-                continue;
-            }
-            match column.category.as_str() {
-                "N" if text.contains("= ANY (ARRAY[") => {
-                    allowed.extend(NUMBER.find_iter(text.split("ARRAY[").nth(1).unwrap_or_default()).map(|m| m.as_str().to_owned()))
-                }
-                "N" => {}
-                _ => allowed.extend(QUOTED.captures_iter(text).filter_map(|hit| hit.get(1)).map(|label| label.as_str().replace("''", "'"))),
-            }
-        }
-    }
-    allowed
 }
 
 /// A value that a partition's bounds name for a column: a range's lower bound, the first of a list.
@@ -360,201 +317,6 @@ pub fn plain(shape: &Shape, table: &Table, column: &Column) -> Option<String> {
         (_, "C") => format!("({})", ",".repeat(column.attributes.saturating_sub(1))),
         _ => return None,
     })
-}
-
-fn is_open(name: &str) -> bool {
-    let lower = name.to_lowercase();
-    !PUBLIC.is_match(&lower)
-        && !PRIVILEGED.is_match(&lower)
-        && !CLOSED.is_match(&lower)
-        && ["active", "enabled", "approved", "accepted", "verified", "confirmed"].iter().any(|word| lower.contains(word))
-}
-
-/// For columns that take labels: one that policies ask for and that opens no more than its own tenant; else one of those allowed.
-fn label(shape: &Shape, table: &Table, column: &Column) -> Option<String> {
-    let allowed = allowed(table, column);
-    let wanted = shape.asked_for(&column.name);
-    let good = |label: &&String| !PRIVILEGED.is_match(label) && !PUBLIC.is_match(label) && !CLOSED.is_match(label);
-    let calm = |label: &&String| !PRIVILEGED.is_match(label) && !PUBLIC.is_match(label);
-    match allowed.is_empty() {
-        true if ["S", "E"].contains(&column.category.as_str()) && column.base != "bytea" => wanted.iter().find(good).cloned(),
-        true => None,
-        false => {
-            let asked = wanted.iter().filter(|label| allowed.contains(label)).find(good);
-            asked
-                .or_else(|| allowed.iter().find(good))
-                .or_else(|| allowed.iter().find(calm))
-                .or_else(|| allowed.iter().rfind(|label| !PRIVILEGED.is_match(label)))
-                // Nothing but privileges: enums list the highest first more often than last.
-                .or_else(|| allowed.last())
-                .cloned()
-        }
-    }
-}
-
-/// Whether the column takes labels rather than keys: another column of each of its unique indexes tells rows apart.
-pub fn is_label(table: &Table, column: &Column) -> bool {
-    !allowed(table, column).is_empty()
-        && table
-            .uniques
-            .iter()
-            .filter_map(|unique| unique.columns.as_ref())
-            .all(|columns| !columns.contains(&column.number) || columns.len() > 1)
-}
-
-/// The labels of a column that takes some, ordinary ones first; empty for any other column.
-pub fn labels(shape: &Shape, table: &Table, column: &Column) -> Vec<String> {
-    let mut labels = allowed(table, column);
-    if labels.is_empty() && column.category == "S" {
-        labels = asked(shape, column);
-    }
-    labels.sort_by_key(|label| PRIVILEGED.is_match(label));
-    labels
-}
-
-/// What policies and functions ask of a column, where they compare it or in what they hand to a function that does.
-pub fn asked(shape: &Shape, column: &Column) -> Vec<String> {
-    let mut labels = shape.asked_for(&column.name).to_vec();
-    labels.extend(shape.handed_for(&column.name).iter().filter(|label| !labels.contains(label)).cloned().collect::<Vec<_>>());
-    labels
-}
-
-/// Whether a label's or flag's name says that it opens more than its own tenant.
-pub fn is_privileged(name: &str) -> bool {
-    PRIVILEGED.is_match(name)
-}
-
-/// Whether a role's name says that it leads its tenant.
-pub fn is_leading(name: &str) -> bool {
-    static LEADING: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)owner|creator|manager|lead|chief|head|director"));
-    LEADING.is_match(name)
-}
-
-/// Whether a label's or flag's name says that a row is meant for everybody.
-pub fn is_public(name: &str) -> bool {
-    PUBLIC.is_match(name)
-}
-
-/// Other values to try for a column after a CHECK refused the first, in order; `None` is NULL.
-pub fn alternatives(column: &Column, check: &str, seed: u64) -> Vec<Option<String>> {
-    let mut values: Vec<Option<String>> = Vec::new();
-    let whole = ["int2", "int4", "int8"].contains(&column.base.as_str());
-    let quoted = || QUOTED.captures_iter(check).filter_map(|hit| hit.get(1)).map(|m| m.as_str().replace("''", "'"));
-    let some = |items: &[&str]| items.iter().map(|item| Some((*item).to_owned())).collect::<Vec<_>>();
-    match (column.base.as_str(), column.category.as_str()) {
-        (_, "N") => {
-            for number in NUMBER.find_iter(check).filter_map(|hit| hit.as_str().parse::<f64>().ok()) {
-                let around = [number, number + 1.0, number - 1.0, number * 2.0, number / 2.0];
-                values.extend(around.map(|n| Some(if whole { (n as i64).to_string() } else { n.to_string() })));
-            }
-            values.extend(some(&["0", "1", "2", "10", "100", "1000", "-1"]));
-            if !whole {
-                values.extend(some(&["0.5"]));
-            }
-        }
-        (_, "B") => values.extend(some(&["true", "false"])),
-        ("bytea", _) => {
-            for length in NUMBER.find_iter(check).filter_map(|hit| hit.as_str().parse::<usize>().ok()).filter(|n| (1..=4096).contains(n)) {
-                values.push(Some(format!("\\x{}", "01".repeat(length))));
-            }
-            values.extend(some(&["\\x01", "\\x"]));
-        }
-        ("json" | "jsonb", _) => {
-            let keys: Vec<String> = quoted().filter(|key| key.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')).collect();
-            if !keys.is_empty() {
-                for value in ["\"a\"", "1", "[]", "{}", "true"] {
-                    values
-                        .push(Some(format!("{{{}}}", keys.iter().map(|key| format!("\"{key}\": {value}")).collect::<Vec<_>>().join(", "))));
-                }
-                values.extend(keys.iter().map(|key| Some(format!("[\"{key}\"]"))));
-                values.extend(keys.iter().map(|key| Some(format!("\"{key}\""))));
-            }
-            values.extend(some(&["{}", "[]", "[1]", "[\"a\"]", "1", "\"a\"", "true", "null"]));
-        }
-        ("uuid", _) => values.extend([1, 2, 3].map(|n| Some(distinct(Some(column), seed.wrapping_add(n), World::A)))),
-        ("inet" | "cidr", _) => values.extend(some(&["10.0.0.1", "192.168.0.1", "10.0.0.0/24", "::1", "2001:db8::1"])),
-        (_, "S" | "U") => {
-            let wanted = Wanted::of(check);
-            values.extend([0, 1, 2].iter().flat_map(|n| wanted.texts(seed.wrapping_add(*n))).map(Some));
-            // A text that is asked for a sign somewhere inside it (`position('@' in email) > 1`), and differs between the worlds.
-            let signs: String = quoted().filter(|sign| !sign.is_empty() && !sign.chars().any(char::is_alphanumeric)).collect();
-            if !signs.is_empty() && signs.len() <= 8 {
-                values.push(Some(format!("a{seed}{signs}example.com")));
-            }
-            values.extend(quoted().map(Some));
-            let lengths: Vec<usize> =
-                NUMBER.find_iter(check).filter_map(|hit| hit.as_str().parse::<usize>().ok()).filter(|n| (1..=200).contains(n)).collect();
-            for length in lengths {
-                values.extend(["a", "1", "A"].map(|c| Some(c.repeat(length))));
-            }
-            values.extend(some(&[
-                "a",
-                "A",
-                "ab",
-                "AB",
-                "abc",
-                "ABC",
-                "a1b2c3d4",
-                "a-b",
-                "a_b",
-                "1",
-                "12",
-                "123",
-                "12345",
-                "123456",
-                "2026",
-                "1.0.0",
-                "#aabbcc",
-                "a@example.com",
-                "https://example.com/a",
-                "example.com",
-                "+15551234567",
-                "5551234567",
-                "en",
-                "en-US",
-                "US",
-                "USD",
-                "UTC",
-                "Europe/Berlin",
-                "image/png",
-                "/a",
-                "10.0.0.1",
-                "00:00",
-                "2026-01-02",
-                "aa:bb",
-                "A1",
-                "AB-123",
-                "a b c d e f g h i j k l",
-            ]));
-        }
-        (_, "D") => {
-            values.extend(quoted().filter(|text| text.starts_with(|c: char| c.is_ascii_digit())).map(Some));
-            values.extend(some(&["2026-01-02", "2026-01-03", "1990-01-01", "2999-01-01", "2026-01-01", "08:00", "17:00"]));
-        }
-        (_, "T") => values.extend(some(&["1 day", "1 hour", "00:00", "30 days", "1 year"])),
-        (_, "R") => {
-            values.extend(some(&["[1,2)", "[8,17)", "[2026-01-01,2026-02-01)", "[2026-01-01 08:00,2026-01-01 09:00)", "empty", "(,)"]))
-        }
-        (_, "A") => {
-            values.extend(quoted().filter(|label| !label.starts_with('{')).map(|label| Some(format!("{{\"{label}\"}}"))));
-            let item =
-                if column.type_name.starts_with("int") || column.type_name.starts_with("num") || column.type_name.starts_with("double") {
-                    "1"
-                } else {
-                    "a"
-                };
-            for length in NUMBER.find_iter(check).filter_map(|hit| hit.as_str().parse::<usize>().ok()).filter(|n| (1..=64).contains(n)) {
-                values.push(Some(format!("{{{}}}", vec![item; length].join(","))));
-            }
-            values.extend([format!("{{{item}}}"), "{}".to_owned()].map(Some));
-        }
-        (_, "E") => values.extend(column.labels.iter().cloned().map(Some)),
-        _ => {}
-    }
-    if !column.not_null {
-        values.insert(0, None);
-    }
-    values
 }
 
 /// A literal for the simple protocol (`standard_conforming_strings` is on).
