@@ -361,3 +361,29 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO style_app
     assert_eq!(examined.leaks(), Vec::<String>::new());
     assert!(clock.elapsed().as_secs() < 60, "{:?}", clock.elapsed());
 }
+
+/// A policy that raises for sessions of one role lets that role have nothing: denied, where another role shows that the prober was
+/// understood. That it raises is a finding of its own.
+#[tokio::test(flavor = "current_thread")]
+async fn a_role_for_which_a_policy_raises_is_denied_where_another_is_admitted() {
+    let sql = "CREATE TABLE public.tenants (id int PRIMARY KEY);
+CREATE TABLE public.notes (id int PRIMARY KEY, tenant_id int NOT NULL REFERENCES public.tenants, body text);
+CREATE FUNCTION public.tenant() RETURNS int LANGUAGE plpgsql STABLE AS $$ BEGIN
+  IF current_user = 'raised_guest' THEN RAISE EXCEPTION 'sign in first'; END IF;
+  RETURN nullif(current_setting('app.tenant_id', true), '')::int; END $$;
+ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY; ALTER TABLE public.notes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY t ON public.tenants USING (id = public.tenant());
+CREATE POLICY n ON public.notes USING (tenant_id = public.tenant());
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO raised_app, raised_guest;";
+    let examined = examined(&["raised_app", "raised_guest"], sql).await;
+    assert_eq!(examined.undecided(), Vec::<String>::new());
+    assert_eq!(examined.leaks(), Vec::<String>::new());
+    assert!(isolated(&examined, "public.notes"));
+    let raised = &examined.check("rls-policy-error").rows;
+    assert!(raised.iter().any(|row| row.ok == Some(false) && row.observed.contains("raised_guest")), "{raised:?}");
+    let cells = examined.isolation.cells.iter().map(|cell| &cell.cell);
+    let read: Vec<_> =
+        cells.filter(|cell| cell.table == "public.notes" && cell.context.contains("guest") && cell.command == "SELECT").collect();
+    assert!(!read.is_empty() && read.iter().all(|cell| cell.verdict == CellVerdict::Denied), "{read:?}");
+    assert!(read.iter().any(|cell| cell.why.contains("as A's own is")), "{read:?}");
+}

@@ -233,18 +233,22 @@ impl Matrix {
             if cell.cell.command == "every command" {
                 continue;
             }
-            let control = controls.best(&cell.role, cell.table);
-            let nothing_shown = match cell.cell.command.as_str() {
-                "SELECT" => control[0] == Control::Refused,
-                "INSERT foreign" | "INSERT own into B" | "upsert" => control[1] == Control::Refused,
-                "DELETE foreign" => control[3] == Control::Refused,
-                "TRUNCATE" => false,
-                _ => control[2] == Control::Refused,
+            let [select, insert, update, delete] = controls.best(&cell.role, cell.table);
+            let own = match cell.cell.command.as_str() {
+                "SELECT" => select,
+                "INSERT foreign" | "INSERT own into B" | "upsert" => insert,
+                "DELETE foreign" => delete,
+                "TRUNCATE" => continue,
+                _ => update,
             };
+            let nothing_shown = matches!(own, Control::Refused | Control::Error(_));
             let spoken = policy_applies(shape, table, command_letter(&cell.cell.command), &cell.role);
             if nothing_shown && spoken && !controls.understood(cell.table) {
                 cell.cell.verdict = CellVerdict::Undecided;
-                cell.cell.why = "no positive control: a member of A is refused its own row as well".into();
+                cell.cell.why = match own {
+                    Control::Error(state) => format!("no positive control: a member of A's own row raises {state}"),
+                    _ => "no positive control: a member of A is refused its own row as well".into(),
+                };
             }
         }
     }

@@ -309,6 +309,8 @@ pub(super) fn refused(error: &PgError, control: &Control, command: &str) -> (Cel
         (state, _) if state.starts_with("23") => {
             (CellVerdict::Undecided, format!("the policy let it pass; a constraint stopped it ({state})"))
         }
+        // The role is refused everything in the same way; whether that is a denial or a prober not understood, other roles show.
+        (state, Control::Error(own)) if own == state => (CellVerdict::Denied, format!("refused with {state}, as A's own is")),
         (state, control) => quiet(control, &format!("refused with {state}")),
     }
 }
