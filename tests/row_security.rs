@@ -8,6 +8,8 @@ mod mutation;
 mod reproduce;
 #[path = "row_security/schemas.rs"]
 mod schemas;
+#[path = "row_security/second.rs"]
+mod second;
 #[path = "row_security/server.rs"]
 mod server;
 #[path = "row_security/step.rs"]

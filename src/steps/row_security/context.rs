@@ -18,6 +18,10 @@ pub enum Context {
     Member,
     /// A member of tenant A with this label of the model (owner, admin …).
     Labelled(usize),
+    /// A member of tenant A and of a third one.
+    Second,
+    /// A plain member of tenant A who has this label of the model in a third one.
+    SecondLabelled(usize),
     /// Well identified, but of a tenant that has no rows.
     Stranger,
     /// Claims that name a role and nobody, as PostgREST gives them to a session that did not sign in.
@@ -51,6 +55,8 @@ impl Context {
         match self {
             Self::Member => "member of A",
             Self::Labelled(_) => "member of A with a label",
+            Self::Second => "member of A and C",
+            Self::SecondLabelled(_) => "member of A and C with a label there",
             Self::Stranger => "non-member",
             Self::Anonymous => "anonymous",
             Self::Fresh => "no context",
@@ -62,6 +68,7 @@ impl Context {
     pub fn shown(self, model: &Model) -> String {
         match self {
             Self::Labelled(n) => format!("member of A, {}", model.labels.get(n).map(Label::shown).unwrap_or_default()),
+            Self::SecondLabelled(n) => format!("member of A and C, there {}", model.labels.get(n).map(Label::shown).unwrap_or_default()),
             other => other.word().to_owned(),
         }
     }
@@ -76,7 +83,7 @@ impl Context {
 
     /// Whether the session is a member of A.
     pub fn is_member(self) -> bool {
-        matches!(self, Self::Member | Self::Labelled(_))
+        matches!(self, Self::Member | Self::Labelled(_) | Self::Second | Self::SecondLabelled(_))
     }
 
     /// Whether the session says nothing about its tenant.
@@ -87,7 +94,7 @@ impl Context {
     /// The role that the session takes on, where each tenant has its own.
     pub fn role<'a>(self, model: &'a Model, role: &'a str) -> &'a str {
         match self {
-            Self::Member | Self::Labelled(_) => model.role_in(role, World::A),
+            _ if self.is_member() => model.role_in(role, World::A),
             Self::Stranger => model.role_in(role, World::Stranger),
             _ => role,
         }
@@ -97,8 +104,9 @@ impl Context {
     pub fn sql(self, model: &Model, role: &str) -> String {
         match self {
             Self::Member => identity_sql(model, role, World::A, false),
+            Self::Second | Self::SecondLabelled(_) => set_sql(settings(model, role, World::A, None, &[World::A, World::Stranger]), false),
             Self::Labelled(n) => match model.labels.get(n).map(|label| (&label.place, &label.label)) {
-                Some((Place::Claim(source), word)) => set_sql(settings(model, role, World::A, Some((source, word))), false),
+                Some((Place::Claim(source), word)) => set_sql(settings(model, role, World::A, Some((source, word)), &[World::A]), false),
                 _ => identity_sql(model, role, World::A, false),
             },
             Self::Stranger => identity_sql(model, role, World::Stranger, false),
@@ -119,10 +127,15 @@ impl Context {
 
 /// The settings of a member of a world. `local`: until the end of the (sub)transaction.
 pub fn identity_sql(model: &Model, role: &str, world: World, local: bool) -> String {
-    set_sql(settings(model, role, world, None), local)
+    set_sql(settings(model, role, world, None, &[world]), local)
 }
 
-fn settings(model: &Model, role: &str, world: World, label: Option<(&Source, &String)>) -> BTreeMap<String, String> {
+/// The settings of a member of A until the end of the transaction, with these tenants where a claim lists several.
+pub(super) fn identity_in(model: &Model, role: &str, listed: &[World]) -> String {
+    set_sql(settings(model, role, World::A, None, listed), true)
+}
+
+fn settings(model: &Model, role: &str, world: World, label: Option<(&Source, &String)>, listed: &[World]) -> BTreeMap<String, String> {
     let mut plain: BTreeMap<String, String> = BTreeMap::new();
     let mut objects: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for (source, meaning) in model.sources.iter().filter(|(source, _)| source.setting != ROLE_NAME) {
@@ -138,9 +151,12 @@ fn settings(model: &Model, role: &str, world: World, label: Option<(&Source, &St
                 plain.insert(source.setting.clone(), text);
             }
             false => {
-                let value = match model.lists.contains(source) {
-                    true => Value::Array(vec![Value::String(text)]),
-                    false => Value::String(text),
+                let value = match (model.lists.contains(source), meaning) {
+                    (true, Meaning::Key(class)) => {
+                        Value::Array(listed.iter().map(|world| Value::String(model.key(class, None, *world, 0))).collect())
+                    }
+                    (true, _) => Value::Array(vec![Value::String(text)]),
+                    (false, _) => Value::String(text),
                 };
                 put(objects.entry(source.setting.clone()).or_default(), &source.claim, value);
             }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::matrix::{Cell, Matrix, NO_PRIVILEGE};
 use super::model::Model;
 use super::mutate::Grounds;
+use super::second::Twice;
 use super::shape::Shape;
 use super::world::Worlds;
 use super::{context, opened, reach, truth};
@@ -20,8 +21,14 @@ use crate::pg::{Access, PgError, Target};
 
 /// What the probe is asked of, in the evidence.
 pub(super) const COPY: &str = "scratch:post-migration";
-const PROBES: [&str; 5] =
-    ["rls-isolation", "rls-isolation-no-context", "rls-isolation-existing-rows", "rls-policy-error", "rls-other-ways"];
+const PROBES: [&str; 6] = [
+    "rls-isolation",
+    "rls-isolation-no-context",
+    "rls-isolation-existing-rows",
+    "rls-policy-error",
+    "rls-other-ways",
+    "rls-second-membership",
+];
 
 /// What the probe came to.
 #[derive(Debug, Default)]
@@ -79,6 +86,7 @@ pub async fn isolate(scratch: &Target, stated: &Tenancy, say: &dyn Fn(&str)) -> 
                 "rls-isolation" => verdicts(&tables, &model.missing, &matrix, false),
                 "rls-isolation-no-context" => verdicts(&tables, &model.missing, &matrix, true),
                 "rls-isolation-existing-rows" => existing(&matrix),
+                "rls-second-membership" => Twice::subjects(&matrix.twice),
                 "rls-other-ways" => reached
                     .names
                     .iter()
@@ -101,6 +109,7 @@ pub async fn isolate(scratch: &Target, stated: &Tenancy, say: &dyn Fn(&str)) -> 
         clock.elapsed().as_millis()
     )];
     lines.extend(worlds.unseeded.iter().filter_map(|(oid, why)| Some(format!("{}: {why}", shape.table(*oid)?.sql))));
+    lines.extend(matrix.once);
     let (cells, replica) = (matrix.cells, worlds.replica);
     let rules = opened::rules(&shape);
     let grounds = Some(Box::new(Grounds { shape, model, worlds }));

@@ -82,9 +82,14 @@ impl Label {
 
     /// Makes A's member so, as a role that bypasses row security; empty for a claim.
     pub fn sql(&self, shape: &Shape, worlds: &Worlds) -> Option<String> {
+        let Place::Row { table, .. } = &self.place else { return Some(String::new()) };
+        self.sql_at(shape, worlds, &worlds.locate(shape.table(*table)?, World::A)?)
+    }
+
+    /// Gives it to the member whose row this condition finds.
+    pub(super) fn sql_at(&self, shape: &Shape, worlds: &Worlds, at: &str) -> Option<String> {
         let Place::Row { table, sql, list, .. } = &self.place else { return Some(String::new()) };
         let table = shape.table(*table)?;
-        let at = worlds.locate(table, World::A)?;
         let label = literal(Some(&self.label));
         let update = match list {
             None => format!("UPDATE {} SET {sql} = {label} WHERE {at}", table.sql),

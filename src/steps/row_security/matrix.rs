@@ -5,16 +5,17 @@
 //! security and looks what really happened. A refusal counts only with its positive control: the same statement on the session's
 //! own row, by a member, is admitted.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::Context;
+use super::controls::Controls;
 use super::hop;
 use super::identity;
 use super::labels::{Label, Place};
 use super::model::{Model, Scope};
 use super::openings;
 use super::probe::{Control, Probe};
+use super::second::Twice;
 use super::seed::{Rights, Seeded, closed_to_all, prepare, rights, without_tenant};
 use super::shape::{Policy, Shape, Table};
 use super::world::Worlds;
@@ -50,8 +51,12 @@ pub struct Matrix {
     pub existing: Vec<(String, String, u64, u64)>,
     /// Tables counted for `existing`.
     pub counted: Vec<String>,
+    /// What a member of two tenants sees of each table, and what each membership alone shows.
+    pub twice: Vec<Twice>,
+    /// Why nobody was made a member of two tenants; for the log.
+    pub once: Option<String>,
     /// Tables given up because a statement took too long.
-    stopped: BTreeSet<i64>,
+    pub(super) stopped: BTreeSet<i64>,
 }
 
 impl Matrix {
@@ -88,6 +93,9 @@ impl Matrix {
                 matrix.context(target, Asked { shape, model, worlds, role, context }, &seeded, &concerned, &mut controls, say).await?;
             }
         }
+        matrix
+            .seconds(target, Asked { shape, model, worlds, role: &String::new(), context: Context::Second }, &seeded, &controls, say)
+            .await?;
         matrix.settle(shape, &controls);
         matrix.weigh(shape, model);
         Ok(matrix)
@@ -150,7 +158,7 @@ impl Matrix {
                         self.raising.push((ready.table.sql.clone(), role.clone(), state.clone()));
                     }
                     let slow = control.iter().any(|control| *control == Control::Error("57014".into()));
-                    controls.add(role, oid, &control);
+                    controls.add(role, oid, context, &control);
                     if slow {
                         // Each further cell would take as long: the table is given up.
                         self.stopped.insert(oid);
@@ -297,46 +305,12 @@ impl Matrix {
 
 /// What one connection is asked as.
 #[derive(Clone, Copy)]
-struct Asked<'a> {
-    shape: &'a Shape,
-    model: &'a Model,
-    worlds: &'a Worlds,
-    role: &'a String,
-    context: Context,
-}
-
-/// The positive controls so far: by role and table the best of every member context.
-#[derive(Default)]
-struct Controls {
-    best: BTreeMap<(String, i64), [Control; 4]>,
-    understood: BTreeSet<i64>,
-}
-
-impl Controls {
-    fn add(&mut self, role: &str, oid: i64, control: &[Control; 4]) {
-        if control.contains(&Control::Admitted) {
-            self.understood.insert(oid);
-        }
-        match self.best.entry((role.to_owned(), oid)) {
-            Entry::Vacant(vacant) => drop(vacant.insert(control.clone())),
-            Entry::Occupied(mut known) => {
-                for (best, new) in known.get_mut().iter_mut().zip(control) {
-                    if *new == Control::Admitted {
-                        *best = Control::Admitted;
-                    }
-                }
-            }
-        }
-    }
-
-    fn best(&self, role: &str, oid: i64) -> [Control; 4] {
-        self.best.get(&(role.to_owned(), oid)).cloned().unwrap_or_else(|| [(); 4].map(|()| Control::NotTried("not probed as a member")))
-    }
-
-    /// Whether any role or label was admitted to a row of its own.
-    fn understood(&self, oid: i64) -> bool {
-        self.understood.contains(&oid)
-    }
+pub(super) struct Asked<'a> {
+    pub(super) shape: &'a Shape,
+    pub(super) model: &'a Model,
+    pub(super) worlds: &'a Worlds,
+    pub(super) role: &'a String,
+    pub(super) context: Context,
 }
 
 /// The tables whose policies ask for a label: in their own text, in a function they call, or through the policies of a table they read.
@@ -354,6 +328,12 @@ fn concerned(shape: &Shape, label: &Label) -> BTreeSet<i64> {
             words = vec![sql.clone()];
         }
     }
+    asking(shape, &words, tables)
+}
+
+/// The tables whose policies ask for one of the words, or read one of the tables: in their own text, in a function they call, or through
+/// the policies of a table they read. The tables themselves are among them.
+pub(super) fn asking(shape: &Shape, words: &[String], mut tables: BTreeSet<i64>) -> BTreeSet<i64> {
     let mut functions: BTreeSet<String> = BTreeSet::new();
     for _ in 0..4 {
         let before = (tables.len(), functions.len());

@@ -501,7 +501,7 @@ pub fn insert_sql(table: &Table, row: &Row, tail: &str) -> String {
 }
 
 /// The first column of every row, as numbers.
-fn numbers(answer: &[SimpleQueryMessage]) -> Vec<u64> {
+pub(super) fn numbers(answer: &[SimpleQueryMessage]) -> Vec<u64> {
     let first = |message: &SimpleQueryMessage| match message {
         SimpleQueryMessage::Row(row) => row.get(0).and_then(|text| text.parse().ok()),
         _ => None,

@@ -1,0 +1,12 @@
+-- code: rls-second-membership
+-- title: A member of two tenants sees what each membership alone shows
+-- step: row-security
+-- severity: medium
+-- min-subjects: 1
+-- kind: probe
+-- when-none: not-applicable
+-- why: a policy that expects one membership raises for whoever has two, or picks one of them: the account stops working on the day of the second invitation
+-- fix: compare with all memberships (tenant_id IN (SELECT ...)), take the active tenant from the session, or allow a person one membership by a unique index
+--
+-- In the scratch copy A's person is made a member of B too, in every table where policies look memberships up. A's row must still be
+-- shown, and B's where a membership of B alone shows it. Whether both are shown at once or one at a time is the application's choice.
