@@ -194,6 +194,9 @@ async fn what_comes_out_of_a_folder_of_schemas() {
         if let Some(grounds) = &examined.isolation.grounds {
             println!("   model: {}", grounds.model.to_json(&grounds.shape));
         }
+        for row in &examined.check("rls-second-membership").rows {
+            println!("   two memberships: {} {:?}: {}", row.subject, row.ok, row.observed);
+        }
         for leak in examined.leaks() {
             let expected = schema.list("leaks").iter().any(|table| leak.starts_with(&format!("{table} ")));
             println!("   {} {leak}", if expected { "leak" } else { "LEAK (not expected)" });
