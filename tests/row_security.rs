@@ -2,6 +2,8 @@
 
 #[path = "row_security/faults.rs"]
 mod faults;
+#[path = "row_security/foreign.rs"]
+mod foreign;
 #[path = "row_security/mutation.rs"]
 mod mutation;
 #[path = "row_security/reproduce.rs"]

@@ -1,5 +1,5 @@
 -- code: rls-other-ways
--- title: No view, snapshot, partition or definer's function lets another tenant's rows through
+-- title: No view, snapshot, partition, foreign table or definer's function lets another tenant's rows through
 -- step: row-security
 -- severity: critical
 -- min-subjects: 1
@@ -11,3 +11,4 @@
 -- In the scratch copy each view, materialized view and partition that an application role may read, and each SECURITY DEFINER function
 -- without arguments that it may call, is asked as a member of A and without a context, with B's rows and with B's rows taken away.
 -- An answer that changes lets them through, aggregated or not; the same with A's rows is the positive control.
+-- A foreign table, to which no policy applies, is read where that is harmless: rows of other tenants than the one just made up leak.

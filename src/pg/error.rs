@@ -5,7 +5,7 @@
 //! whose messages name objects and syntax, not data
 //! (PostgreSQL manual, appendix A "PostgreSQL Error Codes"; protocol, "Error and Notice Message Fields").
 
-use tokio_postgres::error::{DbError, ErrorPosition};
+use tokio_postgres::error::{DbError, ErrorPosition, Severity};
 
 /// An error from PostgreSQL or on the way to it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -129,7 +129,8 @@ fn from_db(db: &DbError) -> PgError {
         position,
         copy_line: db.where_().and_then(copy_line),
         object,
-        disconnected: sqlstate.starts_with("57P") || sqlstate.starts_with("08"),
+        // A mere ERROR of class 08 is about a connection that the server itself could not make, as for a foreign table.
+        disconnected: sqlstate.starts_with("57P") || sqlstate.starts_with("08") && db.parsed_severity() != Some(Severity::Error),
         kind: match sqlstate {
             "28P01" => PgErrorKind::Password,
             "3D000" => PgErrorKind::NoDatabase,

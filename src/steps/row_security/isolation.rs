@@ -75,7 +75,7 @@ pub async fn isolate(scratch: &Target, stated: &Tenancy, say: &dyn Fn(&str)) -> 
     drop(session);
     let built = clock.elapsed();
     let mut matrix = Matrix::probe(scratch, &shape, &model, &worlds, say).await?;
-    let reached = reach::probe(scratch, &shape, &model, &worlds, say).await?;
+    let reached = reach::probe(scratch, &shape, &model, &worlds, &stated.everybodys, say).await?;
     let tables: Vec<String> = model.tables.iter().filter_map(|scoped| shape.table(scoped.oid)).map(|table| table.sql.clone()).collect();
     let duration_us = i64::try_from(clock.elapsed().as_micros()).unwrap_or(i64::MAX);
     let parameters = json!({ "contexts": context::Context::of(&model).into_iter().map(|context| context.shown(&model)).collect::<Vec<_>>(), "roles": model.roles, "replica": worlds.replica });

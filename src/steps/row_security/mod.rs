@@ -14,6 +14,7 @@ mod commands;
 pub mod context;
 mod controls;
 mod copy;
+mod foreign;
 mod hop;
 pub mod identity;
 mod isolation;

@@ -1,4 +1,5 @@
-//! Other ways to a table's rows: views, materialized views, foreign tables, partitions addressed directly, functions of the definer.
+//! Other ways to a table's rows: views, materialized views, partitions addressed directly, functions of the definer; foreign
+//! tables in `foreign`.
 //!
 //! Each is asked twice: with both worlds, and with B's rows taken away behind it. An answer that changes lets B's rows through,
 //! aggregated or not. The positive control is the same with A's rows.
@@ -9,6 +10,7 @@ use tokio_postgres::SimpleQueryMessage;
 
 use super::calls::Function;
 use super::context::Context;
+use super::foreign;
 use super::matrix::{CELL_TIMEOUT_MS, Cell};
 use super::model::{Model, Scope, names_column};
 use super::seed::identifier;
@@ -30,6 +32,8 @@ struct Way {
     /// What the partition's rows must be.
     bound: String,
     function: Option<Function>,
+    /// Servers of foreign tables behind it.
+    servers: Vec<String>,
 }
 
 /// What the other ways came to.
@@ -41,31 +45,42 @@ pub struct Reached {
 }
 
 /// Asks every way that a role of the application may take.
-pub async fn probe(target: &Target, shape: &Shape, model: &Model, worlds: &Worlds, say: &dyn Fn(&str)) -> Result<Reached, PgError> {
+pub async fn probe(
+    target: &Target,
+    shape: &Shape,
+    model: &Model,
+    worlds: &Worlds,
+    everybodys: &[String],
+    say: &dyn Fn(&str),
+) -> Result<Reached, PgError> {
     let mut reached = Reached::default();
     let session = target.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
     let ways = ways(&session, shape, model, worlds).await?;
     drop(session);
-    if ways.is_empty() || !model.sources.iter().any(|(_, meaning)| matches!(meaning, super::model::Meaning::Key(_))) {
+    if !model.sources.iter().any(|(_, meaning)| matches!(meaning, super::model::Meaning::Key(_))) {
         return Ok(reached);
     }
     reached.names = ways.iter().map(|way| way.name.clone()).collect();
     // Ways that were shown to let something through: without that, an answer that stays the same says nothing.
     let mut alive: BTreeSet<&str> = BTreeSet::new();
-    for role in &model.roles {
+    for role in model.roles.iter().filter(|_| !ways.is_empty()) {
         for context in [Context::Member, Context::Fresh] {
             if !Context::of(model).contains(&context) {
                 continue;
             }
             let session = target.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
             session.batch(&format!("{}; BEGIN", context.sql(model, role))).await?;
+            // A view may read from another server: only where that changes nothing there and waits for nothing.
+            let refused = foreign::guard(&session).await?;
             for way in ways.iter().filter(|way| way.roles.contains(role)) {
                 say(&format!("{} · {role}", way.name));
-                if context == Context::Fresh && way.kind == "f" {
-                    continue;
-                }
                 let acting = context.role(model, role);
+                let outside = way.servers.iter().find(|server| refused.contains(*server));
                 let asked = match &way.function {
+                    _ if let Some(server) = outside => {
+                        let why = format!("it reads from the server {server}, which cannot be done without risk from here");
+                        Some((CellVerdict::Undecided, why, way.name.clone()))
+                    }
                     Some(function) if !function.types.is_empty() || !function.reads_only => {
                         call(&session, shape, worlds, way, function, acting).await?
                     }
@@ -81,13 +96,17 @@ pub async fn probe(target: &Target, shape: &Shape, model: &Model, worlds: &World
                 }
                 let shown = format!("{role}, {}", context.word());
                 let command = if way.kind == "function" { "call" } else { "SELECT" };
-                let statement = (way.kind != "f").then(|| format!("SELECT * FROM {from}"));
+                let statement = Some(format!("SELECT * FROM {from}"));
                 let cell = IsolationCell { table: way.name.clone(), command: command.into(), context: shown, verdict, why };
                 reached.cells.push(Cell { table: 0, context, role: role.clone(), cell, statement });
             }
             session.batch("ROLLBACK").await?;
         }
     }
+    let of_servers = foreign::probe(target, shape, model, everybodys, say).await?;
+    let names: BTreeSet<String> = of_servers.iter().map(|cell| cell.cell.table.clone()).collect();
+    reached.names.extend(names);
+    reached.cells.extend(of_servers);
     reached.names.retain(|name| reached.cells.iter().any(|cell| cell.cell.table == *name));
     Ok(reached)
 }
@@ -123,8 +142,9 @@ async fn ways(session: &Session, shape: &Shape, model: &Model, worlds: &Worlds) 
             function = Some(callable);
         }
         let (snapshots, roles, bound) = (row.try_get(5)?, row.try_get(6)?, row.try_get(7)?);
-        let way = Way { invoker: marked && kind != "function", name, snapshots, roles, bound, function, kind, bases };
-        if !way.roles.is_empty() && (!way.bases.is_empty() || way.kind == "f") {
+        let way =
+            Way { invoker: marked && kind != "function", name, snapshots, roles, bound, function, kind, bases, servers: row.try_get(11)? };
+        if !way.roles.is_empty() && !way.bases.is_empty() {
             ways.push(way);
         }
     }
@@ -254,12 +274,6 @@ async fn ask(
     role: &str,
     context: Context,
 ) -> Result<Option<(CellVerdict, String)>, PgError> {
-    if way.kind == "f" {
-        return Ok(Some((
-            CellVerdict::Undecided,
-            "a foreign table has no row security, and what stands behind it is not in the copy".into(),
-        )));
-    }
     if !worlds.replica {
         return Ok(Some((CellVerdict::Undecided, NO_REPLICA.into())));
     }

@@ -1,5 +1,4 @@
--- What reaches rows by another way than their table: views, materialized views, foreign tables, partitions addressed directly, and
--- functions of the definer. $1: the application's roles. One row each, with the tables behind it; of a partition what its rows must be,
+-- What reaches rows by another way than their table: views, materialized views, partitions addressed directly, and functions of the definer. $1: the application's roles. One row each, with the tables behind it; of a partition what its rows must be,
 -- of a function the names and types of what it takes and how many of them it needs.
 WITH RECURSIVE edge AS (
     SELECT DISTINCT r.ev_class AS upper, d.refobjid AS lower
@@ -16,7 +15,7 @@ WITH RECURSIVE edge AS (
            COALESCE('security_invoker=true' = ANY (c.reloptions) OR 'security_invoker=on' = ANY (c.reloptions), false) AS invoker
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE (c.relkind IN ('v', 'm', 'f') OR c.relispartition AND c.relkind IN ('r', 'p'))
+    WHERE (c.relkind IN ('v', 'm') OR c.relispartition AND c.relkind IN ('r', 'p'))
       AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                       WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e')
@@ -30,7 +29,9 @@ SELECT w.kind, w.invoker, pg_catalog.format('%I.%I', w.nspname, w.relname) AS na
              WHERE r.rolname = ANY ($1) AND pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE')
                AND pg_catalog.has_table_privilege(r.oid, w.oid, 'SELECT')) AS roles,
        CASE WHEN w.kind = 'p' THEN COALESCE(pg_catalog.pg_get_partition_constraintdef(w.oid), '') ELSE '' END AS bound,
-       '{}'::text[] AS names, '{}'::text[] AS types, 0 AS needed
+       '{}'::text[] AS names, '{}'::text[] AS types, 0 AS needed,
+       ARRAY(SELECT s.srvname::text FROM pg_catalog.pg_foreign_table f JOIN pg_catalog.pg_foreign_server s ON s.oid = f.ftserver
+             WHERE f.ftrelid IN (SELECT b.lower FROM below b WHERE b.top = w.oid)) AS servers
 FROM way w
 UNION ALL
 SELECT 'function', f.provolatile <> 'v', pg_catalog.format('%I.%I', n.nspname, f.proname), f.prosrc || ' ' || COALESCE(pg_catalog.pg_get_function_sqlbody(f.oid), ''),
@@ -41,7 +42,7 @@ SELECT 'function', f.provolatile <> 'v', pg_catalog.format('%I.%I', n.nspname, f
        ARRAY(SELECT COALESCE(f.proargnames[a.n], '') FROM pg_catalog.unnest(COALESCE(f.proallargtypes, f.proargtypes::oid[])) WITH ORDINALITY a(t, n)
              WHERE f.proargmodes IS NULL OR f.proargmodes[a.n] IN ('i', 'b') ORDER BY a.n),
        ARRAY(SELECT pg_catalog.format_type(a.t, NULL) FROM pg_catalog.unnest(f.proargtypes::oid[]) WITH ORDINALITY a(t, n) ORDER BY a.n),
-       f.pronargs - f.pronargdefaults
+       f.pronargs - f.pronargdefaults, '{}'
 FROM pg_catalog.pg_proc f
 JOIN pg_catalog.pg_namespace n ON n.oid = f.pronamespace
 JOIN pg_catalog.pg_language l ON l.oid = f.prolang
