@@ -387,3 +387,49 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO raised_ap
     assert!(!read.is_empty() && read.iter().all(|cell| cell.verdict == CellVerdict::Denied), "{read:?}");
     assert!(read.iter().any(|cell| cell.why.contains("as A's own is")), "{read:?}");
 }
+
+/// Tables of an owner whom the application may or may not become.
+const OWNED: &str = "
+CREATE TABLE public.tenants (id uuid PRIMARY KEY, name text NOT NULL);
+CREATE TABLE public.bills (id uuid PRIMARY KEY, tenant_id uuid NOT NULL REFERENCES public.tenants, cents int NOT NULL);
+ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY; ALTER TABLE public.tenants FORCE ROW LEVEL SECURITY;
+ALTER TABLE public.bills ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON public.tenants USING (id = nullif(current_setting('app.tenant_id', true), '')::uuid);
+CREATE POLICY own ON public.bills USING (tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid);
+ALTER TABLE public.tenants OWNER TO house_owner; ALTER TABLE public.bills OWNER TO house_owner;
+GRANT SELECT, INSERT, UPDATE, DELETE ON public.tenants, public.bills TO house_app;";
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_owner_whom_the_application_can_become_is_a_context_of_its_own() {
+    let roles = ["house_owner", "house_app"];
+    let as_owner = |examined: &Examined| -> Vec<String> {
+        let cells = examined.isolation.cells.iter().filter(|cell| cell.cell.context == "house_app, as the owner house_owner");
+        cells.map(|cell| format!("{} {} {:?}", cell.cell.table, cell.cell.command, cell.cell.verdict)).collect()
+    };
+    let apart = examined(&roles, OWNED).await;
+    assert_eq!((apart.leaks(), as_owner(&apart)), (Vec::new(), Vec::new()));
+
+    // NOINHERIT: nothing is the owner's before SET ROLE.
+    let db = database(&roles, OWNED).await;
+    let admin = db.admin().await;
+    let version: i32 = admin.one("SELECT current_setting('server_version_num')::int", &[]).await.unwrap().get(0);
+    let option = if version >= 160_000 { "WITH INHERIT FALSE, SET TRUE" } else { "" };
+    admin.batch(&format!("ALTER ROLE house_app NOINHERIT; GRANT house_owner TO house_app {option}")).await.unwrap();
+    let within = Examined::of(&db, "postgres", &Tenancy::default()).await;
+    let leaks = within.leaks();
+    assert!(leaks.contains(&"public.bills SELECT (house_app, as the owner house_owner)".to_owned()), "{leaks:?}");
+    assert!(
+        leaks.iter().all(|leak| leak.starts_with("public.bills ") && leak.ends_with("(house_app, as the owner house_owner)")),
+        "{leaks:?}"
+    );
+    assert_eq!(leaks.len(), 4, "{leaks:?}");
+    assert_eq!(within.undecided(), Vec::<String>::new());
+    assert!(as_owner(&within).contains(&"public.tenants SELECT Isolated".to_owned()), "{:?}", as_owner(&within));
+
+    // FORCE binds the owner too.
+    let db = database(&roles, &format!("{OWNED} ALTER TABLE public.bills FORCE ROW LEVEL SECURITY")).await;
+    let forced = Examined::of(&db, "postgres", &Tenancy::default()).await;
+    assert_eq!(forced.leaks(), Vec::<String>::new());
+    assert_eq!(as_owner(&forced).iter().filter(|cell| cell.ends_with("Isolated")).count(), 8, "{:?}", as_owner(&forced));
+    admin.batch("REVOKE house_owner FROM house_app").await.unwrap();
+}

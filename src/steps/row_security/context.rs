@@ -22,6 +22,8 @@ pub enum Context {
     Second,
     /// A plain member of tenant A who has this label of the model in a third one.
     SecondLabelled(usize),
+    /// A member of tenant A who has become the tables' owner.
+    Owner,
     /// Well identified, but of a tenant that has no rows.
     Stranger,
     /// Claims that name a role and nobody, as PostgREST gives them to a session that did not sign in.
@@ -57,6 +59,7 @@ impl Context {
             Self::Labelled(_) => "member of A with a label",
             Self::Second => "member of A and C",
             Self::SecondLabelled(_) => "member of A and C with a label there",
+            Self::Owner => "owner",
             Self::Stranger => "non-member",
             Self::Anonymous => "anonymous",
             Self::Fresh => "no context",
@@ -83,7 +86,7 @@ impl Context {
 
     /// Whether the session is a member of A.
     pub fn is_member(self) -> bool {
-        matches!(self, Self::Member | Self::Labelled(_) | Self::Second | Self::SecondLabelled(_))
+        matches!(self, Self::Member | Self::Labelled(_) | Self::Second | Self::SecondLabelled(_) | Self::Owner)
     }
 
     /// Whether the session says nothing about its tenant.
@@ -103,7 +106,7 @@ impl Context {
     /// The statement that makes a session so, or nothing.
     pub fn sql(self, model: &Model, role: &str) -> String {
         match self {
-            Self::Member => identity_sql(model, role, World::A, false),
+            Self::Member | Self::Owner => identity_sql(model, role, World::A, false),
             Self::Second | Self::SecondLabelled(_) => set_sql(settings(model, role, World::A, None, &[World::A, World::Stranger]), false),
             Self::Labelled(n) => match model.labels.get(n).map(|label| (&label.place, &label.label)) {
                 Some((Place::Claim(source), word)) => set_sql(settings(model, role, World::A, Some((source, word)), &[World::A]), false),

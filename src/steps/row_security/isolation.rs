@@ -78,7 +78,10 @@ pub async fn isolate(scratch: &Target, stated: &Tenancy, say: &dyn Fn(&str)) -> 
     let reached = reach::probe(scratch, &shape, &model, &worlds, &stated.everybodys, say).await?;
     let tables: Vec<String> = model.tables.iter().filter_map(|scoped| shape.table(scoped.oid)).map(|table| table.sql.clone()).collect();
     let duration_us = i64::try_from(clock.elapsed().as_micros()).unwrap_or(i64::MAX);
-    let parameters = json!({ "contexts": context::Context::of(&model).into_iter().map(|context| context.shown(&model)).collect::<Vec<_>>(), "roles": model.roles, "replica": worlds.replica });
+    let mut contexts = context::Context::of(&model);
+    let beyond: BTreeSet<context::Context> = matrix.cells.iter().map(|cell| cell.context).collect();
+    contexts.extend(beyond.into_iter().filter(|context| !context::Context::of(&model).contains(context)));
+    let parameters = json!({ "contexts": contexts.into_iter().map(|context| context.shown(&model)).collect::<Vec<_>>(), "roles": model.roles, "replica": worlds.replica });
     let evidence = asked
         .into_iter()
         .map(|(check, asked)| {

@@ -93,9 +93,10 @@ impl Matrix {
                 matrix.context(target, Asked { shape, model, worlds, role, context }, &seeded, &concerned, &mut controls, say).await?;
             }
         }
-        matrix
-            .seconds(target, Asked { shape, model, worlds, role: &String::new(), context: Context::Second }, &seeded, &controls, say)
-            .await?;
+        let nobody = String::new();
+        let asked = Asked { shape, model, worlds, role: &nobody, context: Context::Member };
+        matrix.seconds(target, asked, &seeded, &controls, say).await?;
+        matrix.owners(target, asked, &seeded, say).await?;
         matrix.settle(shape, &controls);
         matrix.weigh(shape, model);
         Ok(matrix)

@@ -27,6 +27,7 @@ pub mod mutate;
 pub mod opened;
 pub mod openings;
 pub mod own_tests;
+mod owner;
 pub mod papers;
 mod probe;
 pub mod reach;

@@ -76,7 +76,9 @@ fn script(grounds: &Grounds, cell: &Cell) -> Option<String> {
     // A member of A in the matrix is here a tenant of which there are no rows.
     let context = if cell.context == Context::Member { Context::Stranger } else { cell.context };
     // A label's row and a tenant's own role are the worlds', which no script makes.
-    if matches!(cell.context, Context::Labelled(_) | Context::Second | Context::SecondLabelled(_)) || !model.tenant_roles.is_empty() {
+    if matches!(cell.context, Context::Labelled(_) | Context::Second | Context::SecondLabelled(_) | Context::Owner)
+        || !model.tenant_roles.is_empty()
+    {
         return None;
     }
     let identity = context.sql(model, &cell.role);
