@@ -1,6 +1,7 @@
 //! `ledger show`: one entry, task, check, part or run, as recorded.
 
 mod check;
+mod detail;
 mod entry;
 
 use std::io::Write;

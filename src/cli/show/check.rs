@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
+use super::detail;
 use crate::cli::ui::{Tone, Ui, inert};
 use crate::cli::{CliError, Exit, MessageFormat};
 use crate::domain::{Evidence, SubjectRow};
@@ -31,8 +32,10 @@ pub fn show(ui: &Ui, evidence: &Evidence, rows: usize) {
             inert(&row.observed),
             inert(&row.expected)
         ));
-        if row.ok == Some(false) && !row.detail.is_null() {
-            ui.answer(format!("      {}", inert(&brief(row).to_string())));
+        if row.ok != Some(true) && !row.detail.is_null() {
+            for line in detail::lines(&row.detail) {
+                ui.answer(format!("      {line}"));
+            }
             if cells(row).any(|cell| cell["psql"].is_string()) {
                 ui.answer(format!("      show it again: ledger show {} --reproduce {} | psql", evidence.check, quoted(&inert(&row.subject))));
             }
@@ -84,15 +87,3 @@ fn quoted(word: &str) -> String {
 fn cells(row: &SubjectRow) -> impl Iterator<Item = &Value> {
     row.detail["cells"].as_array().into_iter().flatten()
 }
-
-/// A row's detail for a person: the scripts are asked for by themselves.
-fn brief(row: &SubjectRow) -> Value {
-    let mut detail = row.detail.clone();
-    for cell in detail.get_mut("cells").and_then(Value::as_array_mut).into_iter().flatten() {
-        if let Some(cell) = cell.as_object_mut() {
-            cell.remove("psql");
-        }
-    }
-    detail
-}
-
