@@ -54,13 +54,19 @@ async fn the_script_of_a_leak_shows_it_in_psql_and_is_quiet_where_it_was_mended(
     let kept = reproduce::attach(&target, &grounds, &isolation.cells, &mut isolation.evidence).await;
 
     let before = state(&leaking).await;
+    let people = "SELECT email::text FROM public.users UNION SELECT display_name FROM public.users WHERE display_name IS NOT NULL";
+    let anybodys: Vec<String> = leaking.admin().await.query(people, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    assert!(anybodys.iter().any(|text| text.contains('@')), "{anybodys:?}");
     let mut shown: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for row in isolation.evidence.iter().flat_map(|evidence| &evidence.rows) {
         for cell in row.detail["cells"].as_array().into_iter().flatten() {
             let Some(script) = cell["psql"].as_str() else { continue };
             shown.entry(row.subject.clone()).or_default().push(cell["command"].as_str().unwrap().to_owned());
             // No tenant data: no name, no address, no key of the seed.
-            assert!(!script.contains("@example.com") && !script.contains("Aldgate") && !script.contains("2685f58f"), "{script}");
+            assert!(
+                anybodys.iter().all(|text| !script.contains(text)) && !script.contains("Aldgate") && !script.contains("2685f58f"),
+                "{script}"
+            );
             let (ran, reached, out) = psql(&leaking.name, script);
             assert!(ran && reached.is_some_and(|rows| rows > 0), "{script}\n{out}");
             // Mended, it reaches nothing: it counts 0, or the policy refuses the statement.
@@ -81,4 +87,100 @@ async fn the_script_of_a_leak_shows_it_in_psql_and_is_quiet_where_it_was_mended(
         assert!(shown.get(table).is_some_and(|commands| commands.iter().any(|c| c == command)), "{table} {command}: {shown:?}");
     }
     assert_eq!(state(&leaking).await, before, "everything is rolled back");
+}
+
+/// Leaks that only a member of a tenant has: an administrator of any tenant reads every tenant's notes, a member moves and takes over.
+const MEMBERS: &str = r#"
+CREATE TABLE public.tenants (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL);
+CREATE TABLE public.members (tenant_id uuid NOT NULL REFERENCES public.tenants, user_id uuid NOT NULL, role text NOT NULL CHECK (role IN ('admin', 'member')), PRIMARY KEY (tenant_id, user_id));
+CREATE TABLE public.notes (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), tenant_id uuid NOT NULL REFERENCES public.tenants, body text NOT NULL CHECK (body LIKE 'Note: %'), author text);
+CREATE TABLE public.tasks (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), tenant_id uuid NOT NULL REFERENCES public.tenants, note_id uuid REFERENCES public.notes, title text NOT NULL, stamp timestamptz NOT NULL DEFAULT now());
+CREATE FUNCTION public.me() RETURNS uuid LANGUAGE sql STABLE AS $$ SELECT (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid $$;
+"#;
+
+const MEMBERS_POLICIES: &str = r#"
+CREATE FUNCTION public.mine() RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$ SELECT tenant_id FROM public.members WHERE user_id = public.me() $$;
+CREATE FUNCTION public.is_admin() RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$ SELECT EXISTS (SELECT 1 FROM public.members WHERE user_id = public.me() AND role = 'admin') $$;
+CREATE FUNCTION public.is_admin_of(t uuid) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$ SELECT EXISTS (SELECT 1 FROM public.members WHERE user_id = public.me() AND tenant_id = t AND role = 'admin') $$;
+ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY; ALTER TABLE public.members ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.notes ENABLE ROW LEVEL SECURITY; ALTER TABLE public.tasks ENABLE ROW LEVEL SECURITY;
+CREATE POLICY t ON public.tenants FOR SELECT USING (id IN (SELECT public.mine()));
+CREATE POLICY m ON public.members FOR SELECT USING (tenant_id IN (SELECT public.mine()));
+CREATE POLICY n ON public.notes USING (tenant_id IN (SELECT public.mine()));
+CREATE POLICY n_admin ON public.notes FOR SELECT USING (public.is_admin());
+CREATE POLICY k ON public.tasks USING (tenant_id IN (SELECT public.mine())) WITH CHECK (public.me() IS NOT NULL);
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO reproduced_app;
+INSERT INTO public.tenants VALUES ('00000000-0000-4000-8000-0000000000aa', 'Aldgate Ltd');
+INSERT INTO public.members VALUES ('00000000-0000-4000-8000-0000000000aa', '00000000-0000-4000-8000-0000000000ee', 'admin');
+INSERT INTO public.notes VALUES ('00000000-0000-4000-8000-0000000000bb', '00000000-0000-4000-8000-0000000000aa', 'Note: confidential', 'anna@example.com');
+INSERT INTO public.tasks VALUES ('00000000-0000-4000-8000-0000000000cc', '00000000-0000-4000-8000-0000000000aa', NULL, 'Aldgate filing', '2026-01-08');
+"#;
+
+const MEMBERS_MENDED: &str = "
+ALTER POLICY n_admin ON public.notes USING (public.is_admin_of(tenant_id));
+ALTER POLICY k ON public.tasks WITH CHECK (tenant_id IN (SELECT public.mine()));";
+
+#[tokio::test(flavor = "current_thread")]
+async fn the_script_of_what_only_a_member_can_do_brings_its_tenants_along() {
+    if !cluster().bin().join("psql").exists() {
+        crate::support::not_tested("the_script_of_what_only_a_member_can_do: this server's programs bring no psql");
+        return;
+    }
+    let mut databases = Vec::new();
+    for mended in [false, false, true] {
+        let db = TestDb::empty().await;
+        let admin = db.admin().await;
+        admin
+            .batch("DO $$ BEGIN CREATE ROLE reproduced_app NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$")
+            .await
+            .unwrap();
+        admin.batch(&format!("{MEMBERS}{MEMBERS_POLICIES}{}", if mended { MEMBERS_MENDED } else { "" })).await.unwrap();
+        databases.push(db);
+    }
+    let target = databases[0].target("postgres").await;
+    let mut isolation = isolate(&target, &migration_ledger::config::Tenancy::default(), &|_| ()).await.unwrap();
+    let grounds = isolation.grounds.take().unwrap();
+    reproduce::attach(&target, &grounds, &isolation.cells, &mut isolation.evidence).await;
+    let mut shown: Vec<String> = Vec::new();
+    for row in isolation.evidence.iter().flat_map(|evidence| &evidence.rows) {
+        for cell in row.detail["cells"].as_array().into_iter().flatten() {
+            let Some(script) = cell["psql"].as_str() else { continue };
+            shown.push(format!("{} {}", row.subject, cell["command"].as_str().unwrap()));
+            for anybodys in ["Aldgate", "example.com", "confidential", "0000000000", "2026-01-08"] {
+                assert!(!script.contains(anybodys), "{script}");
+            }
+            let (ran, reached, out) = psql(&databases[1].name, script);
+            assert!(ran && reached.is_some_and(|rows| rows > 0), "{script}\n{out}");
+            let (ran, reached, out) = psql(&databases[2].name, script);
+            assert!(if ran { reached == Some(0) } else { out.contains("row-level security") }, "{script}\n{out}");
+        }
+    }
+    for leak in ["public.notes SELECT", "public.tasks move own to B", "public.tasks INSERT foreign"] {
+        assert!(shown.iter().any(|one| one == leak), "{leak}: {shown:?}");
+    }
+    let unshown: Vec<String> = isolation
+        .evidence
+        .iter()
+        .flat_map(|evidence| &evidence.rows)
+        .filter(|row| row.ok == Some(false))
+        .flat_map(|row| {
+            row.detail["cells"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|cell| format!("{} {}", row.subject, cell["command"].as_str().unwrap()))
+        })
+        .filter(|cell| !shown.contains(cell))
+        .collect();
+    assert_eq!(unshown, Vec::<String>::new(), "every leak has a script");
+    let rows = databases[1]
+        .admin()
+        .await
+        .one(
+            "SELECT (SELECT count(*) FROM public.notes) + (SELECT count(*) FROM public.tasks) + (SELECT count(*) FROM public.tenants)",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert_eq!(rows.get::<_, i64>(0), 3, "everything is rolled back");
 }

@@ -1,7 +1,7 @@
 //! The commands of the matrix that change, move and take over rows.
 
 use super::context::identity_sql;
-use super::matrix::{BLIND_BYTES, Matrix};
+use super::matrix::{BLIND_BYTES, Matrix, Tried};
 use super::model::Scope;
 use super::probe::{Attempt, Control, Probe, names, quiet, raised, refused, shown_insert};
 use super::seed::{Rights, Seeded, identifier, scope_condition};
@@ -26,14 +26,18 @@ impl Probe<'_> {
         };
         let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {} AND ctid = '{}'", ready.at_b, ready.ctid_b);
         let touched = |attempt: &Attempt| matches!(attempt, Ok(numbers) if numbers.last() == Some(&0));
-        let (keyed, past) = self.past_triggers("", &format!("UPDATE {name} SET {set} WHERE {}", ready.at_b), &truth).await?;
+        let at_key = format!("UPDATE {name} SET {set} WHERE {}", ready.at_b);
+        let (keyed, past) = self.past_triggers("", &at_key, &truth).await?;
+        let mut tried = Tried::touch(ready.table, &ready.at_b, "", &at_key);
         let column = set.split(" = ").next().unwrap_or_default();
         let mut shown = format!("UPDATE {name} SET {column} = <its own value> WHERE <key of B's row>");
         let mut hit = touched(&keyed);
         if !hit && self.worlds.replica && ready.bytes <= BLIND_BYTES {
             // Without a WHERE no SELECT policy has a say.
-            let blind = self.attempt(REPLICA, &format!("UPDATE {name} SET {set}"), &truth).await?;
+            let everywhere = format!("UPDATE {name} SET {set}");
+            let blind = self.attempt(REPLICA, &everywhere, &truth).await?;
             hit = touched(&blind);
+            tried = Tried::touch(ready.table, &ready.at_b, REPLICA, &everywhere);
             let whole = format!("UPDATE {name} SET {column} = <its own value>");
             shown = if hit { whole } else { format!("{shown}; {whole}") };
         }
@@ -55,8 +59,10 @@ impl Probe<'_> {
                     .iter()
                     .filter_map(|n| Some(format!("{} = {}", ready.table.column(*n)?.sql, literal(ready.a.get(n)?.as_deref()))))
                     .collect();
-                let claim = self.attempt(REPLICA, &format!("UPDATE {name} SET {}", sets.join(", ")), &truth).await?;
+                let everywhere = format!("UPDATE {name} SET {}", sets.join(", "));
+                let claim = self.attempt(REPLICA, &everywhere, &truth).await?;
                 took = touched(&claim);
+                tried = Tried::touch(ready.table, &ready.at_b, REPLICA, &everywhere);
                 let whole = format!("UPDATE {name} SET {} = <A's>", names(ready.table, &columns));
                 shown = if took { whole } else { format!("{shown}; {whole}") };
             }
@@ -69,6 +75,7 @@ impl Probe<'_> {
             (false, Err(error)) => refused(&error, control, COMMAND),
         };
         self.cell(ready, COMMAND, verdict, why, Some(shown), matrix);
+        matrix.tried(tried);
         Ok(())
     }
 
@@ -98,10 +105,10 @@ impl Probe<'_> {
             false => self.past_triggers("", &format!("DELETE FROM {name} WHERE {}", ready.at_b), &truth).await?,
         };
         let mut shown = format!("DELETE FROM {name} WHERE <key of B's row>");
-        let mut hit = gone(&keyed);
+        let (mut hit, mut blind) = (gone(&keyed), false);
         if !hit && self.worlds.replica && ready.bytes <= BLIND_BYTES {
-            let blind = self.attempt(REPLICA, &format!("DELETE FROM {name}"), &truth).await?;
-            hit = gone(&blind);
+            hit = gone(&self.attempt(REPLICA, &format!("DELETE FROM {name}"), &truth).await?);
+            blind = true;
             let whole = format!("DELETE FROM {name}");
             shown = if hit { whole } else { format!("{shown}; {whole}") };
         }
@@ -112,6 +119,9 @@ impl Probe<'_> {
             (false, Err(error)) => refused(&error, control, COMMAND),
         };
         self.cell(ready, COMMAND, verdict, why, Some(shown), matrix);
+        // What still refers to the row is no matter here.
+        let delete = if blind { format!("DELETE FROM {name}") } else { format!("DELETE FROM {name} WHERE {}", ready.at_b) };
+        matrix.tried(Tried::touch(ready.table, &ready.at_b, if self.worlds.replica { REPLICA } else { "" }, &delete));
         Ok(())
     }
 
@@ -140,23 +150,28 @@ impl Probe<'_> {
             .copied()
             .filter(|n| columns.contains(n) || self.model.is_reference(ready.table.oid, *n) && rights.updatable.contains(n))
             .collect();
-        let mut attempt = self.attempt("", &self.move_sql(ready, columns), &truth).await?;
+        let (mut preparation, mut sent) = (String::new(), self.move_sql(ready, columns));
+        let mut attempt = self.attempt("", &sent, &truth).await?;
         let mut expected = ready.with_b + 1;
         if matches!(&attempt, Err(error) if error.is("23503")) {
-            attempt = self.attempt("", &self.move_sql(ready, &references), &truth).await?;
+            sent = self.move_sql(ready, &references);
+            attempt = self.attempt("", &sent, &truth).await?;
         }
         if matches!(&attempt, Err(error) if error.is("23505"))
             && let Some(away) = self.worlds.away(self.shape, ready.table, &ready.at_b)
         {
-            attempt = self.attempt(&away, &self.move_sql(ready, columns), &truth).await?;
+            sent = self.move_sql(ready, columns);
+            attempt = self.attempt(&away, &sent, &truth).await?;
             expected = ready.with_b.max(1);
+            preparation = away;
         }
         let became = |attempt: &Attempt, expected: u64| matches!(attempt, Ok(numbers) if numbers.last().is_some_and(|n| *n >= expected));
         let mut shown = format!("UPDATE {name} SET {} = <B's> WHERE <key of A's row>", names(ready.table, columns));
         let mut hit = became(&attempt, expected);
         if !hit && self.worlds.replica && ready.bytes <= BLIND_BYTES {
             // With a WHERE the new row must also pass the SELECT policies, which hides a missing WITH CHECK.
-            let blind = self.attempt(REPLICA, &format!("UPDATE {name} SET {}", self.sets_sql(ready, columns)), &truth).await?;
+            (preparation, sent) = (REPLICA.to_owned(), format!("UPDATE {name} SET {}", self.sets_sql(ready, columns)));
+            let blind = self.attempt(REPLICA, &sent, &truth).await?;
             hit = became(&blind, ready.with_b + 1);
             let whole = format!("UPDATE {name} SET {} = <B's>", names(ready.table, columns));
             shown = if hit { whole } else { format!("{shown}; {whole}") };
@@ -191,6 +206,7 @@ impl Probe<'_> {
             Err(error) => refused(&error, control, COMMAND),
         };
         self.cell(ready, COMMAND, verdict, why, Some(shown), matrix);
+        matrix.tried(Tried::growth(ready.table, &scope_b, &preparation, &sent));
         Ok(())
     }
 
@@ -224,12 +240,12 @@ impl Probe<'_> {
             self.cell(ready, COMMAND, CellVerdict::Denied, "no privilege", None, matrix);
             return Ok(());
         }
-        let look = format!(
-            "RESET ROLE; {}; SET LOCAL ROLE {}; SELECT pg_catalog.count(*) FROM {name} WHERE {}",
+        let as_b = format!(
+            "RESET ROLE; {}; SET LOCAL ROLE {}",
             identity_sql(self.model, self.role, World::B, true),
-            identifier(self.model.role_in(self.role, World::B)),
-            ready.at_a
+            identifier(self.model.role_in(self.role, World::B))
         );
+        let look = format!("{as_b}; SELECT pg_catalog.count(*) FROM {name} WHERE {}", ready.at_a);
         let statement = format!("UPDATE {name} SET {} = NULL WHERE {}; {look}", column.sql, ready.at_a);
         let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {} AND {} IS NULL", ready.at_a, column.sql);
         let (verdict, why) = match self.attempt("", &statement, &truth).await? {
@@ -244,6 +260,8 @@ impl Probe<'_> {
             Err(error) => refused(&error, control, COMMAND),
         };
         self.cell(ready, COMMAND, verdict, why, Some(format!("UPDATE {name} SET {} = NULL WHERE <key of A's row>", column.sql)), matrix);
+        let to_b = format!("UPDATE {name} SET {} = NULL WHERE {}; {as_b}", column.sql, ready.at_a);
+        matrix.tried(Tried::sight(ready.table, &ready.at_a, &to_b));
         Ok(())
     }
 
@@ -269,7 +287,8 @@ impl Probe<'_> {
         let row = rights.given(row);
         let tail = format!(" ON CONFLICT ({}) DO UPDATE SET {set}", names(ready.table, key));
         let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {} AND ctid = '{}'", ready.at_b, ready.ctid_b);
-        let (verdict, why) = match self.attempt("", &insert_sql(ready.table, &row, &tail), &truth).await? {
+        let upsert = insert_sql(ready.table, &row, &tail);
+        let (verdict, why) = match self.attempt("", &upsert, &truth).await? {
             Ok(numbers) if numbers.last() == Some(&0) => (CellVerdict::Leak, "B's row was taken over (expected: refused)".into()),
             Ok(_) => quiet(control, "B's row is untouched"),
             Err(error) if error.sqlstate.as_deref().is_some_and(|state| state.starts_with("23") || state.starts_with("P0")) => {
@@ -290,6 +309,7 @@ impl Probe<'_> {
             )),
             matrix,
         );
+        matrix.tried(Tried::touch(ready.table, &ready.at_b, "", &upsert));
         Ok(())
     }
 }

@@ -1,12 +1,12 @@
 //! The commands of the matrix that read and make rows, and the order of all.
 
 use super::context::Context;
-use super::matrix::{BLIND_BYTES, Matrix};
+use super::matrix::{BLIND_BYTES, Matrix, Tried};
 use super::model::Scope;
 use super::probe::{Control, Probe, names, quiet, refused, shown_insert, stored};
 use super::seed::{Rights, Seeded, scope_condition};
 use super::value::World;
-use super::world::insert_sql;
+use super::world::{REPLICA, condition, insert_sql};
 use crate::domain::product::CellVerdict;
 use crate::pg::PgError;
 
@@ -47,6 +47,7 @@ impl Probe<'_> {
             ready.at_a, ready.at_b
         );
         let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {}", ready.at_b);
+        let seen_at_all = format!("({}) OR ({})", ready.at_a, ready.at_b);
         let shown =
             format!("SELECT (SELECT count(*) FROM {name} WHERE <key of A's row>), (SELECT count(*) FROM {name} WHERE <key of B's row>)");
         let (verdict, why) = match self.attempt("", &statement, &truth).await? {
@@ -65,6 +66,7 @@ impl Probe<'_> {
             Err(error) => refused(&error, control, "SELECT"),
         };
         self.cell(ready, "SELECT", verdict, why, Some(shown), matrix);
+        matrix.tried(Tried::sight(ready.table, if self.context.is_member() { &ready.at_b } else { &seen_at_all }, ""));
         if self.context == Context::Member
             && *control == Control::Admitted
             && ready.bytes <= 8 * BLIND_BYTES
@@ -97,8 +99,10 @@ impl Probe<'_> {
                 Err(error) => (CellVerdict::Denied, format!("refused with {}", error.sqlstate.as_deref().unwrap_or("no SQLSTATE"))),
             },
         };
+        let tried = Tried::touch(ready.table, &ready.at_b, "", &statement);
         let statement = (!self.api_only).then_some(statement);
         self.cell(ready, "TRUNCATE", verdict, why, statement, matrix);
+        matrix.tried(tried);
         Ok(())
     }
 
@@ -130,7 +134,10 @@ impl Probe<'_> {
         let row = rights.given(row);
         let stamped = stamped.map_or_else(String::new, |scope| format!(" AND {scope}"));
         let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {}{stamped}", stored(ready, &row));
-        let (attempt, past) = self.past_triggers(&preparation, &insert_sql(ready.table, &row, ""), &truth).await?;
+        let insert = insert_sql(ready.table, &row, "");
+        let (attempt, past) = self.past_triggers(&preparation, &insert, &truth).await?;
+        let before = past.as_ref().map_or_else(|| preparation.clone(), |_| format!("{preparation}; {REPLICA}"));
+        let tried = Tried::growth(ready.table, &format!("{}{stamped}", condition(ready.table, &row)), &before, &insert);
         let (verdict, why) = match attempt {
             // A key that happens to be taken or missing stops this row, not the next one.
             Ok(numbers)
@@ -153,6 +160,7 @@ impl Probe<'_> {
             Err(error) => refused(&error, control, COMMAND),
         };
         self.cell(ready, COMMAND, verdict, why, Some(shown_insert(ready.table, &row, "a row of B")), matrix);
+        matrix.tried(tried);
         Ok(())
     }
 
@@ -201,6 +209,7 @@ impl Probe<'_> {
         };
         let shown = shown_insert(ready.table, &row, &format!("a row of A, {} = B's", names(ready.table, columns)));
         self.cell(ready, COMMAND, verdict, why, Some(shown), matrix);
+        matrix.tried(Tried::growth(ready.table, &format!("{} AND {stamped}", condition(ready.table, &row)), "", &insert));
         Ok(())
     }
 
@@ -222,7 +231,9 @@ impl Probe<'_> {
             }
             let row = rights.given(row);
             let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {}", stored(ready, &row));
-            let (attempt, _) = self.past_triggers(&preparation, &insert_sql(ready.table, &row, ""), &truth).await?;
+            let insert = insert_sql(ready.table, &row, "");
+            let (attempt, past) = self.past_triggers(&preparation, &insert, &truth).await?;
+            let before = past.map_or_else(|| preparation.clone(), |_| format!("{preparation}; {REPLICA}"));
             let under = &above.table.sql;
             let (verdict, why) = match attempt {
                 Ok(numbers) if numbers.last() == Some(&1) => {
@@ -233,6 +244,7 @@ impl Probe<'_> {
             };
             let shown = shown_insert(ready.table, &row, &format!("a row of A, {} = B's", names(ready.table, &key)));
             self.cell(ready, COMMAND, verdict, why, Some(shown), matrix);
+            matrix.tried(Tried::growth(ready.table, &condition(ready.table, &row), &before, &insert));
         }
         Ok(())
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::labels::is_role_like;
-use super::matrix::Matrix;
+use super::matrix::{Matrix, Tried};
 use super::probe::{Probe, names, shown_insert};
 use super::seed::{Rights, Seeded};
 use super::shape::Shape;
@@ -71,13 +71,14 @@ impl Probe<'_> {
             let statement = format!("{write}; {look}");
             let Ok(numbers) = self.attempt("", &statement, "SELECT 0").await? else { continue };
             admitted += 1;
-            let reached: Vec<&str> =
-                looked.iter().zip(&numbers).filter(|(_, n)| **n > 0).map(|(other, _)| other.table.sql.as_str()).collect();
-            if let Some(first) = reached.first() {
+            let reached: Vec<&&&Seeded<'_>> = looked.iter().zip(&numbers).filter(|(_, n)| **n > 0).map(|(other, _)| other).collect();
+            if let Some(other) = reached.first() {
+                let first = &other.table.sql;
                 let more = if reached.len() > 1 { format!(" and {} more", reached.len() - 1) } else { String::new() };
                 let why = format!("after a write to its own row the same session reads B's row in {first}{more}");
                 let shown = format!("{shown}; SELECT count(*) FROM {first} WHERE <key of B's row>");
                 self.cell(ready, "two-step hop", CellVerdict::Leak, why, Some(shown), matrix);
+                matrix.tried(Tried::sight(other.table, &other.at_b, &write));
                 return Ok(());
             }
             tried.push(shown);

@@ -39,6 +39,62 @@ pub struct Cell {
     pub cell: IsolationCell,
     /// The statements that were tried, separated by `;`, values replaced by words in `<>`. `None`: nothing was tried, `why` says why.
     pub statement: Option<String>,
+    /// Of a leak: the attempt with its values, for the script that shows it again. Never recorded as it stands.
+    pub tried: Option<Tried>,
+}
+
+/// An attempt as it was sent, and what counts the foreign rows it reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tried {
+    /// As the connecting role, before; empty for nothing.
+    pub preparation: String,
+    /// A query whose one value `answer` reads as the setting `ledger.before`; empty for nothing.
+    pub before: String,
+    /// As the application's role; empty where the answer itself is what must not be seen.
+    pub statement: String,
+    /// One number, more than 0 for the leak.
+    pub answer: String,
+    /// Whether the answer is what the application's role sees; else the connecting role counts.
+    pub seen: bool,
+}
+
+impl Tried {
+    /// A row that must not be changed: one version of it less is the leak.
+    pub(super) fn touch(table: &Table, at: &str, preparation: &str, statement: &str) -> Self {
+        Self {
+            preparation: preparation.to_owned(),
+            before: format!("SELECT ctid FROM {} WHERE {at}", table.sql),
+            statement: statement.to_owned(),
+            answer: format!(
+                "SELECT 1 - pg_catalog.count(*) FROM {} WHERE ctid = pg_catalog.current_setting('ledger.before')::pg_catalog.tid",
+                table.sql
+            ),
+            seen: false,
+        }
+    }
+
+    /// Rows of a kind that must not grow more.
+    pub(super) fn growth(table: &Table, of: &str, preparation: &str, statement: &str) -> Self {
+        let count = format!("pg_catalog.count(*) FROM {} WHERE {of}", table.sql);
+        Self {
+            preparation: preparation.to_owned(),
+            before: format!("SELECT {count}"),
+            statement: statement.to_owned(),
+            answer: format!("SELECT -pg_catalog.current_setting('ledger.before')::pg_catalog.int8 + {count}"),
+            seen: false,
+        }
+    }
+
+    /// Whether a text stands in any of it.
+    pub(super) fn holds(&self, text: &str) -> bool {
+        [&self.preparation, &self.before, &self.statement, &self.answer].iter().any(|sql| sql.contains(text))
+    }
+
+    /// Rows that must not be seen.
+    pub(super) fn sight(table: &Table, of: &str, statement: &str) -> Self {
+        let answer = format!("SELECT pg_catalog.count(*) FROM {} WHERE {of}", table.sql);
+        Self { statement: statement.to_owned(), answer, seen: true, ..Self::default() }
+    }
 }
 
 /// What the probe found.
@@ -231,7 +287,14 @@ impl Matrix {
             self.stopped.insert(table.oid);
         }
         let cell = IsolationCell { table: table.sql.clone(), command: command.to_owned(), context: shown.to_owned(), verdict, why };
-        self.cells.push(Cell { table: table.oid, context, role: role.to_owned(), cell, statement });
+        self.cells.push(Cell { table: table.oid, context, role: role.to_owned(), cell, statement, tried: None });
+    }
+
+    /// Keeps the attempt behind the cell that was pushed last, if it is a leak.
+    pub(super) fn tried(&mut self, tried: Tried) {
+        if let Some(last) = self.cells.last_mut().filter(|last| last.cell.verdict == CellVerdict::Leak) {
+            last.tried = Some(tried);
+        }
     }
 
     /// A role that sees nothing of its own is denied where another role or label proves that the identity is understood, or where no

@@ -98,7 +98,7 @@ pub async fn probe(
                 let command = if way.kind == "function" { "call" } else { "SELECT" };
                 let statement = Some(format!("SELECT * FROM {from}"));
                 let cell = IsolationCell { table: way.name.clone(), command: command.into(), context: shown, verdict, why };
-                reached.cells.push(Cell { table: 0, context, role: role.clone(), cell, statement });
+                reached.cells.push(Cell { table: 0, context, role: role.clone(), cell, statement, tried: None });
             }
             session.batch("ROLLBACK").await?;
         }

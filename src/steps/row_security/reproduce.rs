@@ -3,13 +3,17 @@
 //! 1. The session is a tenant without any rows (or says nothing about its tenant, where that is the leak), so that every row it reaches is
 //!    somebody else's. Values are made up or taken from the rows by the script itself: none is recorded.
 //! 2. One transaction, rolled back; triggers and foreign keys stay out of it.
-//! 3. A script is kept only if it shows the leak in the scratch copy, on a connection of its own.
+//! 3. Where only a member of a tenant can show it, the script brings two tenants along (`worlds`), and needs a superuser.
+//! 4. A script is kept only if it shows the leak in the scratch copy.
+
+mod worlds;
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tokio_postgres::SimpleQueryMessage;
 
+use self::worlds::Emptied;
 use super::context::Context;
 use super::matrix::{CELL_TIMEOUT_MS, Cell};
 use super::model::{Meaning, Scope};
@@ -29,6 +33,7 @@ const ANSWER: &str = "foreign_rows";
 /// Puts a script beside the first leak of each command and table in the evidence of the isolation checks; how many.
 pub async fn attach(copy: &Target, grounds: &Grounds, cells: &[Cell], evidence: &mut [Evidence]) -> usize {
     let (mut tried, mut kept) = (0, 0);
+    let mut emptied = None;
     let rows = evidence.iter_mut().flat_map(|evidence| &mut evidence.rows).filter(|row| row.ok == Some(false));
     for row in rows {
         let table = row.subject.clone();
@@ -45,9 +50,16 @@ pub async fn attach(copy: &Target, grounds: &Grounds, cells: &[Cell], evidence: 
                 continue;
             }
             tried += 1;
-            if let Some(script) = script(grounds, cell)
-                && shows(copy, &script).await.unwrap_or(false)
+            let mut found = script(grounds, cell);
+            if let Some(script) = &found
+                && !shows(copy, script).await.unwrap_or(false)
             {
+                found = None;
+            }
+            if found.is_none() {
+                found = with_worlds(copy, grounds, cell, &mut emptied).await;
+            }
+            if let Some(script) = found {
                 shown["psql"] = json!(script);
                 done.insert(cell.cell.command.clone());
                 kept += 1;
@@ -57,25 +69,38 @@ pub async fn attach(copy: &Target, grounds: &Grounds, cells: &[Cell], evidence: 
     kept
 }
 
+/// The script that brings the worlds along, if it shows the leak. `emptied`: the session to try it in, from the first on.
+async fn with_worlds(copy: &Target, grounds: &Grounds, cell: &Cell, emptied: &mut Option<Option<Emptied>>) -> Option<String> {
+    let script = worlds::script(grounds, cell)?;
+    if emptied.is_none() {
+        *emptied = Some(Emptied::open(copy, grounds).await.ok());
+    }
+    let session = emptied.as_ref()?.as_ref()?;
+    session.shows(&script).await.unwrap_or(false).then(|| script.text())
+}
+
 /// Whether the script reaches a foreign row.
 async fn shows(copy: &Target, script: &str) -> Result<bool, PgError> {
     let session: Session = copy.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
-    let answer = session.simple(script).await?;
-    let reached = answer.iter().rev().find_map(|message| match message {
+    Ok(reached(&session.simple(script).await?))
+}
+
+fn reached(answer: &[SimpleQueryMessage]) -> bool {
+    let rows = answer.iter().rev().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(ANSWER).and_then(|text| text.parse::<i64>().ok()),
         _ => None,
     });
-    Ok(reached.is_some_and(|rows| rows > 0))
+    rows.is_some_and(|rows| rows > 0)
 }
 
-/// The script for a leaking cell, or nothing where only a member of a tenant could show it.
+/// The script for a leaking cell on the rows that are there, or nothing where only a member of a tenant could show it.
 fn script(grounds: &Grounds, cell: &Cell) -> Option<String> {
     let Grounds { shape, model, .. } = grounds;
     let scoped = model.tables.iter().find(|scoped| shape.table(scoped.oid).is_some_and(|table| table.sql == cell.cell.table))?;
     let table = shape.table(scoped.oid)?;
     // A member of A in the matrix is here a tenant of which there are no rows.
     let context = if cell.context == Context::Member { Context::Stranger } else { cell.context };
-    // A label's row and a tenant's own role are the worlds', which no script makes.
+    // A label's row, a second membership and a tenant's own role are the worlds'.
     if matches!(cell.context, Context::Labelled(_) | Context::Second | Context::SecondLabelled(_) | Context::Owner)
         || !model.tenant_roles.is_empty()
     {
@@ -138,7 +163,7 @@ fn script(grounds: &Grounds, cell: &Cell) -> Option<String> {
         _ => return None,
     };
     let mut lines = vec![
-        format!("-- {}: {} as {} ({})", comment(name), cell.cell.command, comment(&cell.role), context.word()),
+        heading(cell, context.word()),
         "-- For psql, as a role that bypasses row security, on the migrated database or a copy. Everything is rolled back.".to_owned(),
         "BEGIN;".to_owned(),
     ];
@@ -181,6 +206,11 @@ fn own_scope<'a>(grounds: &Grounds, table: &'a Table, scope: &Scope) -> Option<(
         }
     };
     Some((column, format!("({value})::{}", column.type_name)))
+}
+
+/// The first line: the cell.
+fn heading(cell: &Cell, context: &str) -> String {
+    format!("-- {}: {} as {} ({})", comment(&cell.cell.table), cell.cell.command, comment(&cell.role), comment(context))
 }
 
 /// A name inside a comment of one line.

@@ -28,6 +28,8 @@ pub struct Worlds {
     rows: BTreeMap<(i64, World), Row>,
     /// Why a table has no row, by oid.
     pub unseeded: BTreeMap<i64, String>,
+    /// Tables that had rows before: what of the worlds' rows was not made looks like one of them.
+    pub had_rows: BTreeSet<i64>,
     /// Whether triggers and foreign keys were off while building (and may be switched off for a probe's preparation).
     pub replica: bool,
     /// Without replica mode: tables whose rows can be taken away all the same, by whoever owns them and what refers to them.
@@ -81,7 +83,11 @@ impl Worlds {
             let mut waiting = Vec::new();
             for (table, world) in open {
                 if let std::collections::btree_map::Entry::Vacant(vacant) = templates.entry(table.oid) {
-                    vacant.insert(template(session, table).await?);
+                    let template = template(session, table).await?;
+                    if !template.is_empty() {
+                        worlds.had_rows.insert(table.oid);
+                    }
+                    vacant.insert(template);
                 }
                 let first = compose(shape, model, table, world, 0, templates.get(&table.oid));
                 let whole = first.clone();
