@@ -85,7 +85,7 @@ pub(super) async fn probe(
         let mut push = |role: &str, verdict: CellVerdict, why: String, statement: Option<String>| {
             let context = if role.is_empty() { "any".to_owned() } else { format!("{role}, {}", Context::Member.word()) };
             let cell = IsolationCell { table: foreign.name.clone(), command: "SELECT".into(), context, verdict, why };
-            cells.push(Cell { table: 0, context: Context::Member, role: role.to_owned(), cell, statement });
+            cells.push(Cell { table: 0, context: Context::Member, role: role.to_owned(), cell, statement, tried: None });
         };
         if foreign.readers.is_empty() && foreign.writers.is_empty() {
             push("", CellVerdict::Denied, NO_PRIVILEGE.into(), None);

@@ -64,8 +64,9 @@ impl Script {
 pub(super) fn script(grounds: &Grounds, cell: &Cell) -> Option<Script> {
     let Grounds { shape, model, worlds } = grounds;
     let tried = cell.tried.as_ref()?;
-    // A setting that was ever set is never NULL again: what a new connection shows cannot be tried in an old one.
-    if !worlds.replica || cell.context == Context::Fresh {
+    // A setting that was ever set is never NULL again: what a new connection shows cannot be tried in an old one. A second membership is
+    // made by trial.
+    if !worlds.replica || matches!(cell.context, Context::Fresh | Context::Second | Context::SecondLabelled(_)) {
         return None;
     }
     let tables = needed(grounds, cell)?;
