@@ -164,6 +164,9 @@ const PERFORMANCE: &[&str] = &[
     include_str!("../../queries/performance/index-redundant.sql"),
     include_str!("../../queries/performance/index-unused.sql"),
     include_str!("../../queries/performance/index-missing.sql"),
+    include_str!("../../queries/performance/table-bloat.sql"),
+    include_str!("../../queries/performance/autovacuum-disabled.sql"),
+    include_str!("../../queries/performance/replication-slot-unused.sql"),
 ];
 
 /// CE-27.
