@@ -25,10 +25,30 @@ static NAMED: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)^\s*([a-z_][\w$]*
 /// Column name → literals, as they are met.
 pub(super) fn handed(shape: &Shape) -> HashMap<String, Vec<String>> {
     let mut handed: HashMap<String, Vec<String>> = HashMap::new();
+    each(shape, |column, argument| {
+        let known = handed.entry(column.to_owned()).or_default();
+        for literal in literals(argument) {
+            if !known.contains(&literal) {
+                known.push(literal);
+            }
+        }
+    });
+    handed.retain(|_, literals| !literals.is_empty());
+    handed
+}
+
+/// Every argument of a call, or default of a parameter, that a function compares with a column: the column's name, and the argument.
+pub(super) fn each<'a>(shape: &'a Shape, mut met: impl FnMut(&str, &'a str)) {
     for function in &shape.functions {
         let columns = compared(function);
         if columns.is_empty() {
             continue;
+        }
+        let of = |at: usize| columns.iter().filter(move |(of, _)| *of == at).map(|(_, column)| column.as_str());
+        let defaults = arguments(&function.defaults);
+        for (number, default) in defaults.iter().enumerate() {
+            let at = (function.arguments.len() + number).saturating_sub(defaults.len());
+            of(at).for_each(|column| met(column, default));
         }
         let bare = function.name.rsplit('.').next().unwrap_or_default();
         for text in shape.texts() {
@@ -36,20 +56,11 @@ pub(super) fn handed(shape: &Shape) -> HashMap<String, Vec<String>> {
                 for (at, argument) in given.iter().enumerate() {
                     let named = NAMED.captures(argument).and_then(|hit| hit.get(1)).map(|name| name.as_str().to_lowercase());
                     let at = named.and_then(|name| function.arguments.iter().position(|a| a.to_lowercase() == name)).unwrap_or(at);
-                    for column in columns.iter().filter(|(of, _)| *of == at).map(|(_, column)| column) {
-                        let known = handed.entry(column.clone()).or_default();
-                        for literal in literals(argument) {
-                            if !known.contains(&literal) {
-                                known.push(literal);
-                            }
-                        }
-                    }
+                    of(at).for_each(|column| met(column, argument));
                 }
             }
         }
     }
-    handed.retain(|_, literals| !literals.is_empty());
-    handed
 }
 
 /// The literals of an argument; `{a,b}` taken apart.
@@ -114,6 +125,7 @@ mod tests {
             name: (*name).to_owned(),
             arguments: arguments.iter().map(|a| (*a).to_owned()).collect(),
             body: (*body).to_owned(),
+            defaults: String::new(),
         });
         Shape { functions: functions.collect(), ..Shape::default() }
     }

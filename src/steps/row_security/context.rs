@@ -147,6 +147,11 @@ fn settings(model: &Model, role: &str, world: World, label: Option<(&Source, &St
             (_, Meaning::Key(class)) => model.key(class, None, world, 0),
             (_, Meaning::Role) => role.to_owned(),
             (_, Meaning::Word(word)) => word.clone(),
+            // Whoever uses the application has one of these, whatever it says.
+            (_, Meaning::Unknown) if source.claim.is_empty() => match model.demanded.get(&source.setting) {
+                Some(says_nothing) => (*says_nothing).to_owned(),
+                None => continue,
+            },
             (_, Meaning::Unknown) => continue,
         };
         match source.claim.is_empty() {

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::super::Context;
+use super::value::literal;
 use crate::domain::plan::StepKind;
 use crate::pg::dump::Tools;
 use crate::pg::{Access, Catalog, PgError, ScratchDb, Session, Target};
@@ -58,6 +59,9 @@ async fn proven_equal(cx: &Context<'_>, session: &Session, file: &Path) -> Resul
     let (db, _) = cx.scratch.copy_of(file, "row-security").await.map_err(|error| error.to_string())?;
     match same_catalog(session, db.target(), &cx.config.backup.exclude_schemas).await {
         Ok(None) => {
+            if let Err(error) = same_path(session, db.target()).await {
+                cx.log.line(format!("the target's search_path could not be given to the scratch copy: {error}"));
+            }
             cx.log.line(format!("scratch copy {}: its catalog equals the target's", db.target().identity().database));
             Ok(db)
         }
@@ -70,6 +74,19 @@ async fn proven_equal(cx: &Context<'_>, session: &Session, file: &Path) -> Resul
             Err(format!("the copy cannot be compared with the target: {error}"))
         }
     }
+}
+
+/// Gives the copy the `search_path` that is set on the target's database, which no dump carries.
+async fn same_path(session: &Session, copy: &Target) -> Result<(), PgError> {
+    let set = "SELECT pg_catalog.substr(c.setting, 13) FROM pg_catalog.pg_db_role_setting s
+        JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase AND d.datname = pg_catalog.current_database()
+        CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) AS c(setting)
+        WHERE s.setrole = 0 AND pg_catalog.starts_with(c.setting, 'search_path=')";
+    let Some(path) = session.query(set, &[]).await?.first().map(|row| row.try_get::<_, String>(0)).transpose()? else { return Ok(()) };
+    let (database, path) = (literal(Some(&copy.identity().database)), literal(Some(&path)));
+    let alter =
+        format!("DO $ledger$ BEGIN EXECUTE pg_catalog.format('ALTER DATABASE %I SET search_path = %s', {database}, {path}); END $ledger$");
+    copy.session(Access::ReadWrite).await?.batch(&alter).await
 }
 
 async fn same_catalog(session: &Session, copy: &Target, excluded: &[String]) -> Result<Option<String>, PgError> {

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde::Serialize;
 
+use super::arguments;
 use super::shape::Shape;
 
 /// A setting, or a claim inside a setting that holds a JSON object.
@@ -47,6 +48,8 @@ pub struct Found {
     pub literals: BTreeMap<Source, Vec<String>>,
     /// Sources whose value is a list of keys (`jsonb_array_elements_text(…)`, the operator `?`).
     pub lists: BTreeSet<Source>,
+    /// Settings that are read so that a session without them raises (42704): a value of the type they are cast to that says nothing.
+    pub demanded: BTreeMap<String, &'static str>,
 }
 
 /// The setting that stands for the role's own name.
@@ -58,6 +61,9 @@ fn pattern(text: &str) -> Regex {
 }
 
 static SETTING: LazyLock<Regex> = LazyLock::new(|| pattern(r"current_setting\(\s*'([^']+)'"));
+/// A setting without which the expression raises, and what its value is cast to.
+static DEMANDED: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"current_setting\(\s*'([^']+)'(?:::text)?\s*(?:,\s*false\s*)?\)\)*(?:\s*::\s*(\w+))?"));
 static CALL: LazyLock<Regex> = LazyLock::new(|| pattern(r#"([A-Za-z_][\w$]*(?:\.[A-Za-z_][\w$]*)?)\(\s*\)"#));
 static CHAIN: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:[^;'=]|''){0,60}?((?:->>?\s*'[^']+'(?:::text)?[\s)]*)+)"));
 static PATH: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:[^;'=]|''){0,60}?#>>?\s*'\{([^}']+)\}'"));
@@ -104,6 +110,13 @@ static LEFT: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// `path <@ (…)::ltree`: the column of a tree, and what names the branch that a session stands on.
+static BRANCH: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?i)(?:[a-z_]\w*\.)?("(?:[^"]|"")+"|[a-z_][\w$]*)\)?\s*(?:operator\(\w+\.)?<@\)?\s*[\s(]*(?:select\s+)?[\s(]*(?:nullif\s*\()?[\s(]*([a-z_][\w$.]*)\s*\(\s*(?:'([^']+)'(?:::text)?)?[^()]*\)[^()]{0,30}\)*::(?:\w+\.)?ltree"#,
+    )
+});
+
 /// Reads every policy and function.
 pub fn find(shape: &Shape) -> Found {
     let functions = function_sources(shape);
@@ -136,6 +149,26 @@ pub fn find(shape: &Shape) -> Found {
     }
     for function in &shape.functions {
         read(&inlined(&function.body), None);
+    }
+    // `is_member(org_id, auth.uid())`: what the function compares with its parameter is compared with the session.
+    arguments::each(shape, |column, argument| {
+        for (_, source) in occurrences(argument, &functions) {
+            found.comparisons.insert(Comparison { table: None, column: column.to_owned(), source });
+        }
+    });
+    for hit in shape.texts().flat_map(|text| DEMANDED.captures_iter(text)) {
+        let Some(setting) = hit.get(1).map(|m| m.as_str()).filter(|setting| setting.contains('.')) else { continue };
+        let says_nothing = match hit.get(2).map(|m| m.as_str()) {
+            Some("bool" | "boolean") => "false",
+            Some("int" | "int4" | "int8" | "integer" | "bigint" | "smallint" | "numeric") => "0",
+            Some("uuid") => "00000000-0000-0000-0000-000000000000",
+            Some("json" | "jsonb") => "{}",
+            _ => "",
+        };
+        let known = found.demanded.entry(setting.to_owned()).or_default();
+        if known.is_empty() {
+            *known = says_nothing;
+        }
     }
     found.by_role = shape
         .policies
@@ -174,6 +207,11 @@ fn inlined(body: &str) -> String {
         out = word.replace_all(&out, format!("${{1}}{value}${{2}}").as_str()).into_owned();
     }
     out
+}
+
+/// The sources that an expression asks, itself or through the functions it calls.
+pub(super) fn asked_by(shape: &Shape, text: &str) -> Vec<Source> {
+    occurrences(text, &function_sources(shape)).into_iter().map(|(_, source)| source).collect()
 }
 
 /// Sources that hold a list of keys.
@@ -317,6 +355,10 @@ fn compare(text: &str, table: Option<i64>, functions: &Functions, into: &mut BTr
             add(bare, callee.as_str(), hit.get(2).map(|m| m.as_str()), "");
         }
     }
+    for hit in BRANCH.captures_iter(text) {
+        let (Some(column), Some(callee)) = (hit.get(1), hit.get(2)) else { continue };
+        add(column.as_str(), callee.as_str(), hit.get(3).map(|m| m.as_str()), "");
+    }
     // Matches may overlap (`a = f() AND f() = b`), so each search starts one byte on.
     for (regex, column, callee, argument) in [(&RIGHT, 1, 2, 3), (&LEFT, 3, 1, 2)] {
         for hit in regex.captures_iter(text) {
@@ -352,7 +394,7 @@ mod tests {
                 .collect(),
             functions: functions
                 .iter()
-                .map(|(name, body)| Function { name: (*name).into(), arguments: Vec::new(), body: (*body).into() })
+                .map(|(name, body)| Function { name: (*name).into(), arguments: Vec::new(), defaults: String::new(), body: (*body).into() })
                 .collect(),
             ..Shape::default()
         }
@@ -376,6 +418,40 @@ mod tests {
             &functions,
         );
         assert_eq!(compared(&shape), [("Client \"No\"".into(), "app.tenant".into()), ("Tenant No".into(), "app.tenant".into())]);
+    }
+
+    #[test]
+    fn a_branch_of_a_tree_is_compared_with_its_column() {
+        let policy = "((NULLIF(current_setting('app.branch'::text, true), ''::text) IS NOT NULL) AND (units.path <@ (NULLIF(current_setting('app.branch'::text, true), ''::text))::public.ltree))";
+        assert_eq!(compared(&shape(&[policy], &[])), [("path".into(), "app.branch".into())]);
+        // Lists are contained in one another as well.
+        assert_eq!(compared(&shape(&["(tags <@ (current_setting('app.tags'::text))::text[])"], &[])), []);
+    }
+
+    #[test]
+    fn what_a_function_compares_with_its_parameter_is_compared_with_what_it_is_handed() {
+        let mut shape = shape(
+            &["app.sits_in(agency_id, ( SELECT app.me() AS me))"],
+            &[("app.me", "select current_setting('app.me', true)"), ("app.sits_in", ""), ("app.leads", "")],
+        );
+        for (at, column) in [(1, "holder"), (2, "chief")] {
+            shape.functions[at].arguments = vec!["agency".into(), "person".into()];
+            shape.functions[at].body = format!("select exists (select 1 from seats s where s.agency_id = agency and s.{column} = person)");
+        }
+        shape.functions[2].defaults = "app.me())".into();
+        let compared = compared(&shape);
+        assert_eq!(compared, [("chief".into(), "app.me".into()), ("holder".into(), "app.me".into())]);
+    }
+
+    #[test]
+    fn a_setting_without_which_a_policy_raises_gets_a_value_of_its_type() {
+        let shape = shape(
+            &[
+                "(current_setting('app.a'::text) = a) OR (current_setting('app.b'::text))::boolean OR (c = current_setting('app.c'::text, true))",
+            ],
+            &[],
+        );
+        assert_eq!(find(&shape).demanded.into_iter().collect::<Vec<_>>(), [("app.a".into(), ""), ("app.b".into(), "false")]);
     }
 
     #[test]

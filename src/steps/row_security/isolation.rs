@@ -9,6 +9,7 @@ use super::matrix::{Cell, Matrix, NO_PRIVILEGE};
 use super::model::Model;
 use super::mutate::Grounds;
 use super::second::Twice;
+use super::seed::client_path;
 use super::shape::Shape;
 use super::world::Worlds;
 use super::{context, opened, reach, truth};
@@ -70,6 +71,7 @@ pub async fn isolate(scratch: &Target, stated: &Tenancy, say: &dyn Fn(&str)) -> 
     if let Some(why) = truth::sees(&session, &shape, &model).await? {
         return Ok(Isolation::unanswered(&format!("{connected_as} {why}; connect as a role with BYPASSRLS or a superuser")));
     }
+    client_path(&session, &connected_as).await?;
     say("two worlds");
     let worlds = Worlds::build(&session, &shape, &model, stated.seed.as_deref()).await?;
     drop(session);

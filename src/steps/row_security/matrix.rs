@@ -16,7 +16,7 @@ use super::model::{Model, Scope};
 use super::openings;
 use super::probe::{Control, Probe};
 use super::second::Twice;
-use super::seed::{Rights, Seeded, closed_to_all, prepare, rights, without_tenant};
+use super::seed::{Rights, Seeded, client_path, closed_to_all, prepare, rights, without_tenant};
 use super::shape::{Policy, Shape, Table};
 use super::world::Worlds;
 use crate::domain::product::{CellVerdict, IsolationCell};
@@ -120,6 +120,8 @@ impl Matrix {
     pub async fn probe(target: &Target, shape: &Shape, model: &Model, worlds: &Worlds, say: &dyn Fn(&str)) -> Result<Self, PgError> {
         let mut matrix = Self::default();
         let truth = target.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+        // Operators of extension types are found as the application finds them.
+        client_path(&truth, target.spec().user()).await?;
         let identities = identity::functions_that_read(shape);
         let mut seeded = Vec::new();
         for scoped in &model.tables {
@@ -170,6 +172,7 @@ impl Matrix {
     ) -> Result<(), PgError> {
         let Asked { shape, model, worlds, role, context } = asked;
         let session = target.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+        client_path(&session, context.role(model, role)).await?;
         session.batch(&format!("{}; BEGIN", context.sql(model, role))).await?;
         let shown = format!("{role}, {}", context.shown(model));
         // A label that cannot be put in place (a CHECK, no row of A) makes no context.

@@ -82,6 +82,8 @@ pub struct Model {
     pub tenant_roles: Vec<String>,
     /// Sources whose value is a list.
     pub lists: BTreeSet<Source>,
+    /// Settings without which policies raise, and a value for each that says nothing.
+    pub demanded: BTreeMap<String, &'static str>,
     /// Roles within a tenant, each probed as a context of its own.
     pub labels: Vec<Label>,
     /// Roles above the tenants (a platform's administrators): named, not probed.
@@ -92,6 +94,8 @@ pub struct Model {
     pub openings: Vec<Opening>,
     /// What people are made members of, where that is no tenant by its name: keys of other tables.
     pub groups: Vec<KeyClass>,
+    /// People to whom what a session names leads: it says which login or token it has, and a row of that says whose it is.
+    persons: Vec<KeyClass>,
     /// A session says nothing but which person it is.
     people: bool,
     resolved: BTreeMap<(i64, i16), KeyClass>,
@@ -157,11 +161,13 @@ impl Model {
             by_role: found.by_role,
             tenant_roles: Vec::new(),
             lists: found.lists.clone(),
+            demanded: found.demanded.clone(),
             labels: Vec::new(),
             above: Vec::new(),
             everybodys: stated.everybodys.iter().filter_map(|name| shape.named(name)).map(|table| table.oid).collect(),
             openings: Vec::new(),
             groups: Vec::new(),
+            persons: Vec::new(),
             people: false,
             resolved: BTreeMap::new(),
             forms: BTreeMap::new(),
@@ -174,6 +180,7 @@ impl Model {
             model.people = model.are_people(shape);
         }
         (model.roles, model.above) = roles(shape, stated, &mut model.stated);
+        model.persons = model.find_persons(shape);
         model.groups = model.find_groups(shape);
         model.choose_tables(shape, stated);
         model.forms = model.shape_forms(shape);
@@ -201,6 +208,7 @@ impl Model {
         });
         let mut keys: Vec<KeyClass> = keys.collect();
         keys.dedup();
+        keys.extend(self.persons.iter().filter(|class| !keys.contains(class)).cloned().collect::<Vec<_>>());
         if keys.is_empty() && self.of_people() {
             keys.extend(tenant);
         }
@@ -241,6 +249,27 @@ impl Model {
     /// Whether people are all that tells sessions apart, and so stand for the tenants.
     pub(super) fn of_people(&self) -> bool {
         self.people
+    }
+
+    /// Keys of people's tables that the table of what a session names refers to, in every row of it.
+    fn find_persons(&self, shape: &Shape) -> Vec<KeyClass> {
+        let tenant = self.tenant_class(shape);
+        let of = |meaning: &Meaning| match meaning {
+            Meaning::Key(KeyClass::Column(oid, number)) => shape.table(*oid).filter(|table| table.key() == [*number]),
+            _ => None,
+        };
+        let mut persons = Vec::new();
+        for table in self.sources.iter().filter_map(|(_, meaning)| of(meaning)).filter(|table| !is_person(&table.name)) {
+            for column in table.columns.iter().filter(|column| column.not_null && is_person(&column.name)) {
+                let class = self.class(table.oid, column.number);
+                let KeyClass::Column(oid, number) = class else { continue };
+                let people = shape.table(oid).is_some_and(|parent| parent.key() == [number] && is_person(&parent.name));
+                if people && oid != table.oid && tenant.as_ref() != Some(&class) && !persons.contains(&class) {
+                    persons.push(class);
+                }
+            }
+        }
+        persons
     }
 
     /// Keys that a table ties to a person, where policies or functions look there who a session is: a family, a board, a unit. The one
@@ -287,9 +316,8 @@ impl Model {
 
     /// A column out of whose path the table's policies read whose a row is.
     fn path_column(&self, shape: &Shape, table: &Table) -> Option<i16> {
-        let text = shape.policy_text(table.oid);
-        let columns = table.columns.iter().filter(|column| column.category == "S" && !column.generated);
-        columns.into_iter().find(|column| value::path(&text, &column.sql, Some(String::new()), None, World::A).is_some()).map(|c| c.number)
+        let columns = table.columns.iter().filter(|column| !column.generated && !self.is_reference(table.oid, column.number));
+        columns.into_iter().find(|column| self.path(shape, table, column, World::A).is_some()).map(|c| c.number)
     }
 
     /// A path column's value in a world.
@@ -298,6 +326,19 @@ impl Model {
             return None;
         }
         let key = |class: KeyClass| self.key(&class, None, world, 0);
+        let of_session = |text: &str| {
+            let asked = identity::asked_by(shape, text);
+            self.sources.iter().find_map(|(source, meaning)| match meaning {
+                Meaning::Key(class) if asked.contains(source) => Some(key(class.clone())),
+                _ => None,
+            })
+        };
+        let conditions = shape.policies_of(table.oid).flat_map(|policy| [&policy.using, &policy.check]).flatten();
+        let conditions = conditions.filter(|text| text.contains("split_part("));
+        let mut conditions = conditions.flat_map(|text| openings::disjuncts(text)).map(openings::conjuncts);
+        if let Some(path) = conditions.find_map(|all| value::split_path(&all, &column.sql, of_session, world)) {
+            return Some(path);
+        }
         value::path(
             &shape.policy_text(table.oid),
             &column.sql,
@@ -311,6 +352,7 @@ impl Model {
     pub fn is_identity(&self, shape: &Shape, class: &KeyClass) -> bool {
         self.tenant_class(shape).as_ref() == Some(class)
             || self.groups.contains(class)
+            || self.persons.contains(class)
             || self.sources.iter().any(|(_, meaning)| *meaning == Meaning::Key(class.clone()))
     }
 
@@ -402,7 +444,7 @@ impl Model {
             "columns": self.columns,
             "identity": self.sources.iter().map(|(source, meaning)| json!({
                 "source": source.shown(),
-                "means": match meaning { Meaning::Key(key) => class(key), Meaning::Role => "role".into(), Meaning::Word(word) => format!("the word {word}"), Meaning::Unknown => "unknown: never set".to_owned() },
+                "means": match meaning { Meaning::Key(key) => class(key), Meaning::Role => "role".into(), Meaning::Word(word) => format!("the word {word}"), Meaning::Unknown => match self.demanded.get(&source.setting) { Some(says_nothing) if source.claim.is_empty() => format!("unknown: '{says_nothing}'"), _ => "unknown: never set".to_owned() } },
             })).collect::<Vec<_>>(),
             "roles": self.roles,
             "tenant_roles": self.tenant_roles,

@@ -21,7 +21,7 @@ use super::model::Model;
 use super::openings;
 use super::own_tests;
 use super::probe::{Control, Probe};
-use super::seed::{Rights, Seeded, identifier, prepare, rights_on};
+use super::seed::{Rights, Seeded, client_path, identifier, prepare, rights_on};
 use super::shape::{Policy, Shape, Table};
 use super::world::{Worlds, put_through};
 use crate::checks::ask::ask;
@@ -312,12 +312,15 @@ impl Trial {
         let truth = copy.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
         let mut seeded: Vec<Seeded<'_>> = Vec::new();
         let mut known: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
+        for table in model.tables.iter().filter_map(|scoped| shape.table(scoped.oid)) {
+            known.insert(table.oid, catalog(&truth, table, &model.roles).await);
+        }
+        client_path(&truth, copy.spec().user()).await?;
         for scoped in &model.tables {
             let Some(table) = shape.table(scoped.oid) else { continue };
             if let Ok(ready) = prepare(&truth, model, worlds, table, scoped).await {
                 seeded.push(ready);
             }
-            known.insert(table.oid, catalog(&truth, table, &model.roles).await);
         }
         drop(truth);
         let places: BTreeMap<i64, usize> = seeded.iter().enumerate().map(|(place, ready)| (ready.table.oid, place)).collect();
@@ -325,6 +328,7 @@ impl Trial {
             let mut sessions: Vec<(Context, Session)> = Vec::new();
             for context in Context::of(model) {
                 let session = copy.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+                client_path(&session, context.role(model, role)).await?;
                 let setup = context.sql(model, role);
                 if !setup.is_empty() {
                     session.batch(&setup).await?;
@@ -389,7 +393,10 @@ impl Trial {
                     }
                     if number == 0 && *context == Context::Member {
                         let before = known.get(&mutant.oid);
+                        // The checks' questions are written for an empty path, and what they read of policies is compared with that.
+                        session.batch("SET LOCAL search_path = ''").await?;
                         let now = catalog(session, table, &model.roles).await;
+                        client_path(session, context.role(model, role)).await?;
                         tried.by_checks = now.iter().any(|found| before.is_none_or(|before| !before.contains(found)));
                         tried.probed = true;
                     }

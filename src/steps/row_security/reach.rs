@@ -13,7 +13,7 @@ use super::context::Context;
 use super::foreign;
 use super::matrix::{CELL_TIMEOUT_MS, Cell};
 use super::model::{Model, Scope, names_column};
-use super::seed::identifier;
+use super::seed::{client_path, identifier};
 use super::shape::{Column, Shape, Table};
 use super::value::{self, World, literal};
 use super::world::{REPLICA, Worlds, condition};
@@ -69,6 +69,7 @@ pub async fn probe(
                 continue;
             }
             let session = target.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+            client_path(&session, context.role(model, role)).await?;
             session.batch(&format!("{}; BEGIN", context.sql(model, role))).await?;
             // A view may read from another server: only where that changes nothing there and waits for nothing.
             let refused = foreign::guard(&session).await?;

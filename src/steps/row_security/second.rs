@@ -13,7 +13,7 @@ use super::matrix::{Asked, CELL_TIMEOUT_MS, Matrix, asking};
 use super::memberships::{self, Membership};
 use super::model::{Meaning, Scope};
 use super::probe::{Control, Probe};
-use super::seed::{Rights, Seeded, rights};
+use super::seed::{Rights, Seeded, client_path, rights};
 use super::value::World;
 use crate::domain::SubjectRow;
 use crate::domain::product::CellVerdict;
@@ -126,6 +126,7 @@ impl Matrix {
     ) -> Result<(), PgError> {
         let Asked { shape, model, worlds, role, .. } = asked;
         let session = target.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+        client_path(&session, Context::Second.role(model, role)).await?;
         session.batch(&format!("{}; BEGIN", Context::Second.sql(model, role))).await?;
         let joined = match memberships::join(&session, shape, model, worlds, memberships, World::Stranger).await? {
             Ok(joined) => joined,
@@ -232,6 +233,7 @@ impl Matrix {
             .filter(|ready| controls.plain(role, ready.table.oid).is_some_and(|control| control[0] == Control::Admitted))
             .collect();
         let session = target.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+        client_path(&session, Context::Member.role(model, role)).await?;
         session.batch(&format!("{}; BEGIN", Context::Member.sql(model, role))).await?;
         if let Err(error) = memberships::join(&session, shape, model, worlds, memberships, World::B).await? {
             self.once = Some(format!("no second membership could be made: {error}"));

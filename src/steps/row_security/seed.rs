@@ -125,7 +125,25 @@ pub(super) fn without_tenant(shape: &Shape, model: &Model, table: &Table, identi
         let named = |column: &Column| stands_bare(text, &column.sql) || text.contains(&format!("{}.{}", quoted(&table.sql), column.sql));
         identity::reads_identity(text, identities) && table.columns.iter().any(named)
     });
-    (!belongs).then(|| {
+    if belongs {
+        return None;
+    }
+    // `TO north USING (site = 'N')`, `TO south USING (site = 'S')`: whose a row is, is asked of the role.
+    let by_role = |policy: &&&Policy| {
+        let alike = |other: &&Policy| match (&policy.using, &other.using) {
+            (Some(one), Some(two)) => one != two && without_literals(one) == without_literals(two),
+            _ => false,
+        };
+        !policy.everyone && policies.iter().any(|other| other.command == policy.command && other.roles != policy.roles && alike(other))
+    };
+    if let Some(policy) = policies.iter().find(by_role) {
+        let why = format!(
+            "policy {} and others let each role see other rows: which stand for tenants is not known; state them in [tenancy] tenant-roles",
+            policy.name
+        );
+        return Some((CellVerdict::Undecided, why));
+    }
+    Some({
         let commands: BTreeSet<&str> = policies
             .iter()
             .map(|policy| match policy.command.as_str() {
@@ -142,6 +160,12 @@ pub(super) fn without_tenant(shape: &Shape, model: &Model, table: &Table, identi
             format!("no tenant: no column and no key leads to one, and no policy asks whose a row is (policies for {commands})"),
         )
     })
+}
+
+/// An expression without what stands between quotes, and without its numbers.
+fn without_literals(text: &str) -> String {
+    let outside = text.split('\'').step_by(2).flat_map(str::chars);
+    outside.filter(|c| !c.is_ascii_digit()).collect()
 }
 
 /// Why no row of the table is reached through row security, where no policy speaks to the application's roles.
@@ -229,6 +253,21 @@ pub(super) async fn rights_on(session: &Session, role: &str, oids: &[i64]) -> Re
         rights.insert(i64::from(oid), of);
     }
     Ok(rights)
+}
+
+/// Gives a session of ours, whose `search_path` is empty, the one that the application has as a role: functions and triggers name things
+/// without a schema. The role's own setting, the database's, else the server's default and the schema where platforms put extensions.
+pub(super) async fn client_path(session: &Session, role: &str) -> Result<(), PgError> {
+    let sql = "SELECT pg_catalog.set_config('search_path', COALESCE(
+        (SELECT pg_catalog.substr(c.setting, 13) FROM pg_catalog.pg_db_role_setting s
+         LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
+         LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
+         CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) AS c(setting)
+         WHERE pg_catalog.starts_with(c.setting, 'search_path=') AND (s.setrole = 0 OR r.rolname = $1)
+           AND (s.setdatabase = 0 OR d.datname = pg_catalog.current_database())
+         ORDER BY s.setrole <> 0 DESC, s.setdatabase <> 0 DESC LIMIT 1),
+        (SELECT p.boot_val || ', extensions' FROM pg_catalog.pg_settings p WHERE p.name = 'search_path')), false)";
+    session.query(sql, &[&role]).await.map(drop)
 }
 
 /// A quoted identifier.

@@ -164,6 +164,9 @@ pub struct Function {
     /// Names of what it is given, in order; empty where it names none.
     #[serde(default)]
     pub arguments: Vec<String>,
+    /// What its last parameters are given where a call leaves them out, separated by commas and closed by a parenthesis.
+    #[serde(default)]
+    pub defaults: String,
     pub body: String,
 }
 

@@ -87,6 +87,7 @@ SELECT pg_catalog.jsonb_build_object(
         'arguments', COALESCE((SELECT pg_catalog.jsonb_agg(a.name ORDER BY a.at)
             FROM ROWS FROM (pg_catalog.unnest(f.proargnames), pg_catalog.unnest(f.proargmodes)) WITH ORDINALITY a(name, mode, at)
             WHERE a.name IS NOT NULL AND (a.mode IS NULL OR a.mode IN ('i', 'b', 'v'))), '[]'),
+        'defaults', COALESCE(pg_catalog.pg_get_expr(f.proargdefaults, 0) || ')', ''),
         'body', COALESCE(f.prosrc, '') || ' ' || COALESCE(pg_catalog.pg_get_function_sqlbody(f.oid), '')) ORDER BY n.nspname, f.proname, f.oid)
         FROM pg_catalog.pg_proc f
         JOIN pg_catalog.pg_namespace n ON n.oid = f.pronamespace

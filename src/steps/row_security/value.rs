@@ -178,6 +178,39 @@ pub fn bound(bound: &str, column: &str) -> Option<String> {
     })
 }
 
+/// `split_part(path, '/', 2) = current_setting('app.user')` beside `split_part(path, '/', 1) = 'u'`: a path every part of which is what the
+/// conditions, of which each is asked, say. `None`: none of them asks a part for the session.
+pub fn split_path(conditions: &[&str], column: &str, of_session: impl Fn(&str) -> Option<String>, world: World) -> Option<String> {
+    static PART: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r#"^\(*split_part\(\(*((?:"(?:[^"]|"")+"|\w+)(?:\."?\w+"?)?)\)*(?:::\w+)?, '([^']+)'(?:::text)?, (\d+)\)\)*(?:::[\w ]+)? = (.+)$"#,
+        )
+    });
+    let mut parts: Vec<Option<String>> = Vec::new();
+    let (mut sign, mut asked) = (None, false);
+    for hit in conditions.iter().filter_map(|condition| PART.captures(condition)) {
+        let (Some(name), Some(by), Some(place), Some(is)) = (hit.get(1), hit.get(2), hit.get(3), hit.get(4)) else { continue };
+        let place = place.as_str().parse::<usize>().ok().filter(|place| (1..=16).contains(place))?;
+        if name.as_str() != column && name.as_str().rsplit('.').next() != Some(column) {
+            continue;
+        }
+        let quoted = QUOTED.captures(is.as_str()).filter(|hit| hit.get(0).is_some_and(|all| all.start() == 0));
+        let part = match quoted.and_then(|hit| hit.get(1)) {
+            Some(word) => word.as_str().replace("''", "'"),
+            None => {
+                asked = true;
+                of_session(is.as_str())?
+            }
+        };
+        parts.resize(parts.len().max(place), None);
+        parts[place - 1] = Some(part);
+        sign = Some(by.as_str().to_owned());
+    }
+    let sign = sign.filter(|_| asked)?;
+    let parts = parts.into_iter().map(|part| part.unwrap_or_else(|| "x".into())).chain([world.letter().to_string()]);
+    Some(parts.collect::<Vec<_>>().join(&sign))
+}
+
 /// Where policies read whose a row is out of a path (`(storage.foldername(name))[1] = auth.uid()::text`): the path's column in the
 /// row of a world, each part of which is the key that the policy compares it with.
 pub fn path(policies: &str, column: &str, person: Option<String>, tenant: Option<String>, world: World) -> Option<String> {
@@ -324,5 +357,24 @@ pub fn literal(value: Option<&str>) -> String {
     match value {
         None => "NULL".into(),
         Some(text) => format!("'{}'", text.replace('\'', "''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_path_are_what_its_policy_says() {
+        let of_session = |text: &str| text.contains("app.me").then(|| "me".to_owned());
+        let own = [
+            "split_part((path)::text, '/'::text, 1) = 'u'::text",
+            "split_part((d.path)::text, '/'::text, 3) = current_setting('app.me'::text)",
+        ];
+        assert_eq!(split_path(&own, "path", of_session, World::B).as_deref(), Some("u/x/me/b"));
+        // Nothing of the session, another column, an unknown setting.
+        assert_eq!(split_path(&own[..1], "path", of_session, World::A), None);
+        assert_eq!(split_path(&own, "name", of_session, World::A), None);
+        assert_eq!(split_path(&["split_part(path, '/'::text, 1) = current_setting('app.else'::text)"], "path", of_session, World::A), None);
     }
 }

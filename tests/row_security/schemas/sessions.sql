@@ -1,6 +1,7 @@
 -- A session's key leads through a table of sessions to a person; organisations with owners by a flag; columns granted one by one.
 -- roles: graphile_visitor
--- leaks: app_public.posts; app_public.users; app_public.delete_post(integer)
+-- leaks: app_public.posts; app_public.delete_post(integer)
+-- global: app_public.users
 create schema app_public; create schema app_hidden; create schema app_private;
 grant usage on schema app_public, app_hidden to graphile_visitor;
 create table app_private.sessions (uuid uuid not null default gen_random_uuid() primary key, user_id uuid not null, created_at timestamptz not null default now(), last_active timestamptz not null default now());

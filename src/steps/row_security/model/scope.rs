@@ -26,6 +26,7 @@ impl Model {
                 anchors.push(class.clone());
             }
         }
+        anchors.extend(self.persons.iter().filter(|class| !anchors.contains(class)).cloned().collect::<Vec<_>>());
         anchors.extend(self.groups.iter().filter(|class| !anchors.contains(class)).cloned().collect::<Vec<_>>());
         if !stated.tables.is_empty() {
             self.stated.push("tables");
