@@ -4,6 +4,8 @@
 //! Each is asked twice: with both worlds, and with B's rows taken away behind it. An answer that changes lets B's rows through,
 //! aggregated or not. The positive control is the same with A's rows.
 
+mod again;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_postgres::SimpleQueryMessage;
@@ -11,7 +13,7 @@ use tokio_postgres::SimpleQueryMessage;
 use super::calls::Function;
 use super::context::Context;
 use super::foreign;
-use super::matrix::{CELL_TIMEOUT_MS, Cell};
+use super::matrix::{CELL_TIMEOUT_MS, Cell, Tried};
 use super::model::{Model, Scope, names_column};
 use super::seed::{client_path, identifier};
 use super::shape::{Column, Shape, Table};
@@ -35,6 +37,27 @@ struct Way {
     /// Servers of foreign tables behind it.
     servers: Vec<String>,
 }
+
+/// What came of asking a way in a context.
+struct Answer {
+    verdict: CellVerdict,
+    why: String,
+    /// What was asked, without values.
+    from: String,
+    tried: Option<Tried>,
+}
+
+impl Answer {
+    fn new(verdict: CellVerdict, why: impl Into<String>, from: &str) -> Self {
+        Self { verdict, why: why.into(), from: from.to_owned(), tried: None }
+    }
+
+    fn leak(why: &str, from: &str, tried: Tried) -> Self {
+        Self { tried: Some(tried), ..Self::new(CellVerdict::Leak, why, from) }
+    }
+}
+
+const SHOWS_B: &str = "its answer changes when B's rows are taken away: it shows them, or something made of them";
 
 /// What the other ways came to.
 #[derive(Debug, Default)]
@@ -80,14 +103,14 @@ pub async fn probe(
                 let asked = match &way.function {
                     _ if let Some(server) = outside => {
                         let why = format!("it reads from the server {server}, which cannot be done without risk from here");
-                        Some((CellVerdict::Undecided, why, way.name.clone()))
+                        Some(Answer::new(CellVerdict::Undecided, why, &way.name))
                     }
                     Some(function) if !function.types.is_empty() || !function.reads_only => {
                         call(&session, shape, worlds, way, function, acting).await?
                     }
-                    _ => ask(&session, shape, worlds, way, acting, context).await?.map(|(verdict, why)| (verdict, why, way.name.clone())),
+                    _ => ask(&session, shape, worlds, way, acting, context).await?,
                 };
-                let Some((verdict, why, from)) = asked else { continue };
+                let Some(Answer { verdict, why, from, tried }) = asked else { continue };
                 if verdict == CellVerdict::Isolated && !context.is_without() {
                     alive.insert(&way.name);
                 }
@@ -99,7 +122,7 @@ pub async fn probe(
                 let command = if way.kind == "function" { "call" } else { "SELECT" };
                 let statement = Some(format!("SELECT * FROM {from}"));
                 let cell = IsolationCell { table: way.name.clone(), command: command.into(), context: shown, verdict, why };
-                reached.cells.push(Cell { table: 0, context, role: role.clone(), cell, statement, tried: None });
+                reached.cells.push(Cell { table: 0, context, role: role.clone(), cell, statement, tried });
             }
             session.batch("ROLLBACK").await?;
         }
@@ -174,7 +197,7 @@ fn placed(shape: &Shape, worlds: &Worlds, way: &Way) -> (String, BTreeMap<World,
     }
 }
 
-/// Calls a function with what identifies B's rows: the verdict, why, and the call as it is shown.
+/// Calls a function with what identifies B's rows.
 async fn call(
     session: &Session,
     shape: &Shape,
@@ -182,9 +205,9 @@ async fn call(
     way: &Way,
     function: &Function,
     role: &str,
-) -> Result<Option<(CellVerdict, String, String)>, PgError> {
+) -> Result<Option<Answer>, PgError> {
     if !worlds.replica {
-        return Ok(Some((CellVerdict::Undecided, NO_REPLICA.into(), function.name.clone())));
+        return Ok(Some(Answer::new(CellVerdict::Undecided, NO_REPLICA, &function.name)));
     }
     let mut rows: Vec<(&Table, String)> =
         way.bases.iter().filter_map(|oid| shape.table(*oid)).filter_map(|table| Some((table, worlds.locate(table, World::B)?))).collect();
@@ -203,26 +226,21 @@ async fn call(
     let stand: Vec<String> =
         rows.iter().map(|(table, at)| format!("(SELECT pg_catalog.string_agg(w::text, ',') FROM {} AS w WHERE {at})", table.sql)).collect();
     let stand = format!("SELECT pg_catalog.md5(pg_catalog.concat_ws('|', {}))", stand.join(", "));
-    let away = |world: World| {
+    let deletes = |world: World| -> String {
         let rows = rows.iter().filter_map(|(table, _)| Some((table, worlds.locate(table, world)?)));
-        let deletes: String = rows.map(|(table, at)| format!("DELETE FROM {} WHERE {at}; ", table.sql)).collect();
-        format!("{REPLICA}; {deletes}SET LOCAL session_replication_role = origin; ")
+        rows.map(|(table, at)| format!("DELETE FROM {} WHERE {at}; ", table.sql)).collect()
     };
+    let away = |world: World| format!("{REPLICA}; {}SET LOCAL session_replication_role = origin; ", deletes(world));
     let (mut answered, mut last) = (false, None);
     for tried in function.calls(shape, worlds, &way.bases) {
-        let asked = |from: &str| {
-            format!(
-                "SET LOCAL ROLE {}; SELECT pg_catalog.md5(COALESCE(pg_catalog.string_agg(w::text, '|' ORDER BY w::text COLLATE \"C\"), '')) FROM {from} AS w; RESET ROLE",
-                identifier(role)
-            )
-        };
+        let asked = |from: &str| format!("SET LOCAL ROLE {}; {}; RESET ROLE", identifier(role), again::digest(from));
         let (of_b, of_a) = (asked(&tried.of_b), asked(&tried.of_a));
         let with = answer(session, &format!("{stand}; {of_b}; SET CONSTRAINTS ALL IMMEDIATE; {stand}")).await?;
         let shown = tried.shown.clone();
         if let Ok(with) = &with {
             if with.first() != with.last() {
-                let why = "called with what identifies B's row, it changes that row or takes it away".to_owned();
-                return Ok(Some((CellVerdict::Leak, why, shown)));
+                let why = "called with what identifies B's row, it changes that row or takes it away";
+                return Ok(Some(Answer::leak(why, &shown, again::changes(&tried.of_b, &stand))));
             }
             let again = answer(session, &of_b).await?;
             let without = answer(session, &format!("{}{of_b}", away(World::B))).await?;
@@ -232,8 +250,7 @@ async fn call(
             }
             // Without B's row it may raise: then it told that there is one.
             if without.as_ref().map_or(true, |without| without.first() != first) {
-                let why = "its answer changes when B's rows are taken away: it shows them, or something made of them".to_owned();
-                return Ok(Some((CellVerdict::Leak, why, shown)));
+                return Ok(Some(Answer::leak(SHOWS_B, &shown, again::differs(&tried.of_b, role, "", &deletes(World::B)))));
             }
         }
         let own = answer(session, &of_a).await?;
@@ -245,7 +262,7 @@ async fn call(
         };
         last = Some(shown);
     }
-    Ok(last.filter(|_| answered).map(|shown| (CellVerdict::Isolated, "it answers about A's rows and not about B's".to_owned(), shown)))
+    Ok(last.filter(|_| answered).map(|shown| Answer::new(CellVerdict::Isolated, "it answers about A's rows and not about B's", &shown)))
 }
 
 /// The first column of every answer, rolled back; the inner error is the server's.
@@ -274,45 +291,42 @@ async fn ask(
     way: &Way,
     role: &str,
     context: Context,
-) -> Result<Option<(CellVerdict, String)>, PgError> {
+) -> Result<Option<Answer>, PgError> {
+    let answer = |verdict, why: &str| Ok(Some(Answer::new(verdict, why, &way.name)));
     if !worlds.replica {
-        return Ok(Some((CellVerdict::Undecided, NO_REPLICA.into())));
+        return answer(CellVerdict::Undecided, NO_REPLICA);
     }
-    let digest = format!(
-        "SET LOCAL ROLE {}; SELECT pg_catalog.md5(COALESCE(pg_catalog.string_agg(\"ledger row\"::text, '|' ORDER BY \"ledger row\"::text COLLATE \"C\"), '')) FROM {} AS \"ledger row\"; RESET ROLE",
-        identifier(role),
-        way.name
-    );
+    let digest = format!("SET LOCAL ROLE {}; {}; RESET ROLE", identifier(role), again::digest(&way.name));
     let (place, stand) = placed(shape, worlds, way);
     let refresh: String = way.snapshots.iter().map(|name| format!("REFRESH MATERIALIZED VIEW {name}; ")).collect();
-    let without = |world: World| {
+    let away = |world: World| -> String {
         let rows = way.bases.iter().filter_map(|oid| shape.table(*oid));
         let rows = rows.filter_map(|table| Some((table, stand.get(&world).cloned().or_else(|| worlds.locate(table, world))?)));
-        let deletes: String = rows.map(|(table, at)| format!("DELETE FROM {} WHERE {at}; ", table.sql)).collect();
-        format!("{REPLICA}; {deletes}{refresh}{digest}")
+        rows.map(|(table, at)| format!("DELETE FROM {} WHERE {at}; ", table.sql)).collect::<String>() + &refresh
     };
+    let without = |world: World| format!("{REPLICA}; {}{digest}", away(world));
     let sql = format!(
         "SAVEPOINT way; {place}SAVEPOINT asked; {refresh}{digest}; {digest}; {}; ROLLBACK TO asked; {}; ROLLBACK TO way; RELEASE way",
         without(World::B),
         without(World::A)
     );
-    let answer = match session.simple(&sql).await {
-        Ok(answer) => answer,
+    let answers = match session.simple(&sql).await {
+        Ok(answers) => answers,
         Err(error) if error.disconnected && !error.is("57014") => return Err(error),
         Err(error) => {
             session.batch("ROLLBACK TO way; RELEASE way").await?;
             let state = error.sqlstate.as_deref().unwrap_or("no SQLSTATE");
-            return Ok(Some(match state {
-                "42501" if way.snapshots.is_empty() => (CellVerdict::Denied, "refused with 42501".into()),
+            return match state {
+                "42501" if way.snapshots.is_empty() => answer(CellVerdict::Denied, "refused with 42501"),
                 // Raising without a context keeps everything closed.
                 state if context.is_without() && !["57014", "42501"].contains(&state) => {
-                    (CellVerdict::Denied, format!("refused with {state}"))
+                    answer(CellVerdict::Denied, &format!("refused with {state}"))
                 }
-                state => (CellVerdict::Undecided, format!("it cannot be read or refreshed ({state})")),
-            }));
+                state => answer(CellVerdict::Undecided, &format!("it cannot be read or refreshed ({state})")),
+            };
         }
     };
-    let digests: Vec<&str> = answer
+    let digests: Vec<&str> = answers
         .iter()
         .filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0),
@@ -320,23 +334,27 @@ async fn ask(
         })
         .collect();
     let [first, second, without_b, without_a] = digests.as_slice() else {
-        return Ok(Some((CellVerdict::Undecided, "no answer".into())));
+        return answer(CellVerdict::Undecided, "no answer");
     };
-    Ok(if first != second {
-        Some((CellVerdict::Undecided, "it answers differently each time it is asked".into()))
+    let leak = |world, why| {
+        let first = format!("{place}{refresh}");
+        Ok(Some(Answer::leak(why, &way.name, again::differs(&way.name, role, &first, &away(world)))))
+    };
+    if first != second {
+        answer(CellVerdict::Undecided, "it answers differently each time it is asked")
     } else if first != without_b {
-        Some((CellVerdict::Leak, "its answer changes when B's rows are taken away: it shows them, or something made of them".into()))
+        leak(World::B, SHOWS_B)
     } else if context.is_without() && first != without_a {
-        Some((CellVerdict::Leak, "its answer changes when A's rows are taken away: it shows them, or something made of them".into()))
+        leak(World::A, "its answer changes when A's rows are taken away: it shows them, or something made of them")
     } else if context.is_without() {
-        Some((CellVerdict::Isolated, "its answer does not depend on anybody's rows".into()))
+        answer(CellVerdict::Isolated, "its answer does not depend on anybody's rows")
     } else if first != without_a {
-        Some((CellVerdict::Isolated, "its answer depends on A's rows and not on B's".into()))
+        answer(CellVerdict::Isolated, "its answer depends on A's rows and not on B's")
     } else if way.invoker {
-        Some((CellVerdict::Isolated, "security_invoker: its tables' policies decide; it shows neither world's rows".into()))
+        answer(CellVerdict::Isolated, "security_invoker: its tables' policies decide; it shows neither world's rows")
     } else if way.kind == "v" || way.kind == "m" {
-        Some((CellVerdict::Undecided, "it shows neither world's rows".into()))
+        answer(CellVerdict::Undecided, "it shows neither world's rows")
     } else {
-        None
-    })
+        Ok(None)
+    }
 }

@@ -186,7 +186,7 @@ fn script(grounds: &Grounds, cell: &Cell) -> Option<String> {
 }
 
 /// Keeps a value of the database for the script, without showing or recording it.
-fn remember(setting: &str, query: &str) -> String {
+pub(super) fn remember(setting: &str, query: &str) -> String {
     format!("DO $ledger$ BEGIN PERFORM pg_catalog.set_config({}, ({query}), true); END $ledger$", literal(Some(setting)))
 }
 

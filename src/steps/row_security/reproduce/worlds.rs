@@ -124,13 +124,15 @@ pub(super) fn script(grounds: &Grounds, cell: &Cell) -> Option<Script> {
 fn needed(grounds: &Grounds, cell: &Cell) -> Option<BTreeSet<i64>> {
     let Grounds { shape, model, .. } = grounds;
     let tried = cell.tried.as_ref()?;
-    let mut tables = BTreeSet::from([shape.tables.iter().find(|table| table.sql == cell.cell.table)?.oid]);
+    // A view or a function is no table: what is asked of it names those behind it.
+    let mut tables: BTreeSet<i64> = shape.tables.iter().filter(|table| table.sql == cell.cell.table).map(|table| table.oid).collect();
     if let Context::Labelled(n) = cell.context
         && let Some(Place::Row { table, .. }) = model.labels.get(n).map(|label| &label.place)
     {
         tables.insert(*table);
     }
-    let mut words: BTreeSet<&str> = words_of(&tried.answer).chain(words_of(&tried.statement)).collect();
+    let mut words: BTreeSet<&str> =
+        [&tried.preparation, &tried.statement, &tried.answer].into_iter().flat_map(|sql| words_of(sql)).collect();
     loop {
         let before = (tables.len(), words.len());
         let parents = shape.keys.iter().filter(|key| tables.contains(&key.child)).map(|key| key.parent);
