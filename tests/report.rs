@@ -102,8 +102,11 @@ fn html_head_and_charts() {
     snapshot("html-verdict", verdict);
     let chart = &text[text.find("<title>Latency ratio").unwrap()..];
     snapshot("svg-latency", &chart[..chart.find("</figure>").unwrap()]);
-    let leak = text.lines().find(|l| l.contains("public.clauses SELECT, no context")).unwrap();
-    assert!(leak.contains("leak. 3 rows of tenant A read") && leak.contains("class=\"cell fail\"") && leak.contains('✗'), "{leak}");
+    let leak = text.lines().find(|l| l.contains("public.clauses, read: leak")).unwrap();
+    assert!(
+        leak.contains("SELECT as no context: 3 rows of tenant A read") && leak.contains("class=\"cell fail\"") && leak.contains('✗'),
+        "{leak}"
+    );
 }
 
 #[test]

@@ -212,7 +212,7 @@ pub struct IsolationCell {
 }
 
 /// CE-23.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RowSecurityProduct {
     /// The tenant model as found and as overridden.
     pub model: Value,

@@ -1,16 +1,17 @@
 //! Charts as plain geometry: whole numbers and words, drawn by the SVG templates. No measurement is made here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::format::{self, Mark};
 use super::model::product;
 use crate::domain::plan::StepKind;
-use crate::domain::product::{CellVerdict, IsolationCell, PerformanceProduct, Product, RowSecurityProduct};
+use crate::domain::product::{PerformanceProduct, Product};
 use crate::record::Run;
 
 pub use super::graph::Graph;
+pub use super::isolation::Isolation;
 
 /// All charts of a report; `None` where there is nothing to draw.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -28,7 +29,7 @@ impl Charts {
     pub fn build(run: &Run, earlier: &[Run]) -> Self {
         let mut charts = Self { timeline: timeline(run), history: history(run, earlier), ..Self::default() };
         if let Some((seq, Product::RowSecurity(p))) = product(run, StepKind::RowSecurity) {
-            charts.isolation = isolation(p, seq);
+            charts.isolation = super::isolation::isolation(p, seq);
         }
         if let Some((seq, Product::Performance(p))) = product(run, StepKind::Performance) {
             charts.latency = latency(p, seq);
@@ -43,21 +44,6 @@ impl Charts {
     }
 }
 
-/// Table × command × context.
-#[derive(Clone, Debug, Serialize)]
-pub struct Isolation {
-    pub seq: u64,
-    pub width: u32,
-    pub height: u32,
-    pub contexts: Vec<Label>,
-    pub commands: Vec<Label>,
-    pub rows: Vec<IsolationRow>,
-    pub isolated: usize,
-    pub leaks: usize,
-    pub denied: usize,
-    pub undecided: usize,
-}
-
 /// Text at a place.
 #[derive(Clone, Debug, Serialize)]
 pub struct Label {
@@ -67,117 +53,8 @@ pub struct Label {
     pub text: String,
 }
 
-#[derive(Clone, Debug, Serialize)]
-pub struct IsolationRow {
-    pub y: u32,
-    pub table: String,
-    pub cells: Vec<Cell>,
-}
-
-/// One cell with a glyph and a title that says it in words.
-#[derive(Clone, Debug, Serialize)]
-pub struct Cell {
-    pub x: u32,
-    pub y: u32,
-    pub class: &'static str,
-    pub glyph: &'static str,
-    pub title: String,
-}
-
 const NAME_WIDTH: u32 = 200;
-const CELL: u32 = 34;
 const ROW: u32 = 20;
-
-fn isolation(product: &RowSecurityProduct, seq: u64) -> Option<Isolation> {
-    let mut contexts: Vec<&str> = Vec::new();
-    let mut tables: Vec<&str> = Vec::new();
-    let mut columns: Vec<(&str, &str)> = Vec::new();
-    for cell in &product.cells {
-        if !contexts.contains(&cell.context.as_str()) {
-            contexts.push(&cell.context);
-        }
-        if !tables.contains(&cell.table.as_str()) {
-            tables.push(&cell.table);
-        }
-        if !columns.contains(&(cell.context.as_str(), cell.command.as_str())) {
-            columns.push((&cell.context, &cell.command));
-        }
-    }
-    if tables.is_empty() {
-        return None;
-    }
-    let order = |command: &str| ["SELECT", "INSERT", "UPDATE", "DELETE"].iter().position(|c| c.eq_ignore_ascii_case(command)).unwrap_or(9);
-    columns.sort_by_key(|(context, command)| (contexts.iter().position(|c| c == context), order(command)));
-    let gap = |context: &str| contexts.iter().position(|c| *c == context).unwrap_or(0) as u32 * 10;
-    let x = |index: usize, context: &str| NAME_WIDTH + index as u32 * CELL + gap(context);
-    let top = 40;
-    let found: HashMap<(&str, &str, &str), &IsolationCell> =
-        product.cells.iter().rev().map(|c| ((c.table.as_str(), c.command.as_str(), c.context.as_str()), c)).collect();
-    let rows = tables
-        .iter()
-        .enumerate()
-        .map(|(row, table)| {
-            let y = top + row as u32 * ROW;
-            let cells = columns
-                .iter()
-                .enumerate()
-                .map(|(index, (context, command))| {
-                    let (class, glyph, word, why) = match found.get(&(*table, *command, *context)) {
-                        None => ("none", "·", "not probed", ""),
-                        Some(cell) => {
-                            let (class, glyph, word) = of_cell(cell.verdict);
-                            (class, glyph, word, cell.why.as_str())
-                        }
-                    };
-                    Cell { x: x(index, context), y, class, glyph, title: format!("{table} {command}, {context}: {word}. {why}") }
-                })
-                .collect();
-            IsolationRow { y, table: fit(table), cells }
-        })
-        .collect();
-    let context_labels = contexts
-        .iter()
-        .filter_map(|context| {
-            let first = columns.iter().position(|(c, _)| c == context)?;
-            let width = columns.iter().filter(|(c, _)| c == context).count() as u32 * CELL;
-            Some(Label { x: x(first, context), y: 12, width, text: (*context).to_owned() })
-        })
-        .collect();
-    let commands = columns
-        .iter()
-        .enumerate()
-        .map(|(index, (context, command))| Label {
-            x: x(index, context) + CELL / 2,
-            y: 32,
-            width: CELL,
-            text: command.chars().take(3).collect::<String>().to_uppercase(),
-        })
-        .collect();
-    let of = |verdict: CellVerdict| product.cells.iter().filter(|c| c.verdict == verdict).count();
-    Some(Isolation {
-        seq,
-        width: x(columns.len(), contexts.last().copied().unwrap_or_default()) + 4,
-        height: top + tables.len() as u32 * ROW + 4,
-        contexts: context_labels,
-        commands,
-        rows,
-        isolated: of(CellVerdict::Isolated),
-        leaks: of(CellVerdict::Leak),
-        denied: of(CellVerdict::Denied),
-        undecided: of(CellVerdict::Undecided),
-    })
-}
-
-fn of_cell(verdict: CellVerdict) -> (&'static str, &'static str, &'static str) {
-    match verdict {
-        CellVerdict::Isolated => ("pass", "✓", "isolated"),
-        CellVerdict::Leak => ("fail", "✗", "leak"),
-        CellVerdict::Denied => ("denied", "⊘", "denied by privilege"),
-        CellVerdict::Shared => ("denied", "○", "no tenant: everybody's"),
-        CellVerdict::Undecided => ("unknown", "?", "undecided"),
-    }
-}
-
 /// Ratio after ÷ before of every query with its interval, against the limit, on a logarithmic axis.
 #[derive(Clone, Debug, Serialize)]
 pub struct Latency {
@@ -459,6 +336,6 @@ fn history(run: &Run, earlier: &[Run]) -> Option<History> {
 }
 
 /// A name that fits left of a chart; the element's title carries the whole.
-fn fit(name: &str) -> String {
+pub(super) fn fit(name: &str) -> String {
     if name.chars().count() <= 32 { name.to_owned() } else { format!("{}…", name.chars().take(31).collect::<String>()) }
 }

@@ -11,6 +11,7 @@ pub mod format;
 pub mod gates;
 pub mod graph;
 pub mod html;
+pub mod isolation;
 pub mod json;
 pub mod locks;
 pub mod markdown;
