@@ -182,7 +182,7 @@ impl Probe<'_> {
             self.cell(ready, COMMAND, CellVerdict::Denied, "no privilege", None, matrix);
             return Ok(());
         }
-        let mut row = self.own_insert(ready).map_or_else(|| ready.a.clone(), |(_, row)| row);
+        let mut row = self.own_elsewhere(ready);
         for number in columns {
             row.insert(*number, ready.b.get(number).cloned().flatten());
         }

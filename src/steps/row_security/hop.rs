@@ -93,6 +93,7 @@ impl Probe<'_> {
     /// The writes to try, and how each is shown.
     fn writes(&self, ready: &Seeded<'_>, rights: &Rights) -> Vec<(String, String)> {
         let table = ready.table;
+        let principals = self.model.principals(self.shape);
         let mut writes = Vec::new();
         for column in table.columns.iter().filter(|column| !column.generated) {
             let labelled = is_role_like(&column.name);
@@ -102,16 +103,25 @@ impl Probe<'_> {
             } else if labelled {
                 let labels = value::labels(self.shape, table, column);
                 values.extend(labels.into_iter().take(8).map(|label| (label.clone(), literal(Some(&label)))));
-            } else if self.model.is_reference(table.oid, column.number) && !table.key().contains(&column.number) {
+            } else if self.model.is_reference(table.oid, column.number) && (rights.insert || !table.key().contains(&column.number)) {
                 values.extend(ready.b.get(&column.number).cloned().flatten().map(|key| (key, "<B's>".to_owned())));
             }
             for (text, shown) in values {
                 let set = format!("{} = {}", column.sql, literal(Some(&text)));
-                if rights.update && rights.updatable.contains(&column.number) {
+                if rights.update && rights.updatable.contains(&column.number) && !(table.key().contains(&column.number) && !labelled) {
                     writes.push((
                         format!("UPDATE {} SET {set} WHERE {}", table.sql, ready.at_a),
                         format!("UPDATE {} SET {} = {shown} WHERE <key of A's row>", table.sql, column.sql),
                     ));
+                }
+                // A row of its own that names something of B's: a share, a seat.
+                if rights.insert && !labelled && column.base != "bool" && !principals.contains(&self.model.class(table.oid, column.number))
+                {
+                    let mut row = self.own_elsewhere(ready);
+                    row.insert(column.number, Some(text.clone()));
+                    let row = rights.given(row);
+                    let what = format!("a row of A, {} = <B's>", names(table, &[column.number]));
+                    writes.push((insert_sql(table, &row, ""), shown_insert(table, &row, &what)));
                 }
                 if rights.insert
                     && labelled

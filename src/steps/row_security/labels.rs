@@ -154,6 +154,18 @@ pub fn find(shape: &Shape, model: &Model, found: &Found) -> (Vec<Label>, Vec<Str
         }
         let within = model.has_tenant(shape, table);
         for column in table.columns.iter().filter(|column| !column.generated) {
+            if column.base == "bool" && (value::is_leading(&column.name) || value::is_privileged(&column.name)) {
+                if shape.texts().any(|text| names_column(text, &column.sql)) {
+                    let (name, sql) = (table.sql.clone(), column.sql.clone());
+                    let place = Place::Row { table: table.oid, name, column: column.number, sql, list: None };
+                    let label = Label { label: "true".to_owned(), place, listed: None };
+                    match within && !ABOVE.is_match(&column.name) {
+                        true => labels.push(label),
+                        false => above.push(label.shown()),
+                    }
+                }
+                continue;
+            }
             let named = list_of(shape, model, table, column);
             if named.is_none() && !is_role_like(&column.name) {
                 continue;

@@ -391,7 +391,7 @@ fn concerned(shape: &Shape, label: &Label) -> BTreeSet<i64> {
     let mut tables = BTreeSet::new();
     if let Place::Row { table, sql, .. } = &label.place {
         tables.insert(*table);
-        if label.listed.is_some() || label.label.parse::<f64>().is_ok() {
+        if label.listed.is_some() || label.label == "true" || label.label.parse::<f64>().is_ok() {
             words = vec![sql.clone()];
         }
     }

@@ -11,7 +11,7 @@ mod roles;
 mod scope;
 
 pub(super) use naming::names_column;
-use naming::{Named, TENANT_COLUMN, by_name, is_person, is_switch, majority, parent_of, plural, tenant_column};
+use naming::{Named, TENANT_COLUMN, by_name, is_common, is_person, is_switch, majority, parent_of, plural, tenant_column};
 use roles::roles;
 
 use super::hop;
@@ -96,6 +96,8 @@ pub struct Model {
     pub groups: Vec<KeyClass>,
     /// People to whom what a session names leads: it says which login or token it has, and a row of that says whose it is.
     persons: Vec<KeyClass>,
+    /// What a session names beside its tenant that tenants have in common (which application): the same in both worlds.
+    common: BTreeSet<KeyClass>,
     /// A session says nothing but which person it is.
     people: bool,
     resolved: BTreeMap<(i64, i16), KeyClass>,
@@ -168,6 +170,7 @@ impl Model {
             openings: Vec::new(),
             groups: Vec::new(),
             persons: Vec::new(),
+            common: BTreeSet::new(),
             people: false,
             resolved: BTreeMap::new(),
             forms: BTreeMap::new(),
@@ -180,6 +183,7 @@ impl Model {
             model.people = model.are_people(shape);
         }
         (model.roles, model.above) = roles(shape, stated, &mut model.stated);
+        model.common = model.find_common(shape);
         model.persons = model.find_persons(shape);
         model.groups = model.find_groups(shape);
         model.choose_tables(shape, stated);
@@ -249,6 +253,27 @@ impl Model {
     /// Whether people are all that tells sessions apart, and so stand for the tenants.
     pub(super) fn of_people(&self) -> bool {
         self.people
+    }
+
+    /// Values named by a session that stand in rows of a tenant beside the tenant's own key, refer to nothing and identify no row.
+    fn find_common(&self, shape: &Shape) -> BTreeSet<KeyClass> {
+        let Some(tenant) = self.tenant_class(shape).filter(|_| !self.columns.is_empty()) else { return BTreeSet::new() };
+        let is_common = |class: &KeyClass| {
+            let KeyClass::Column(oid, number) = class else { return false };
+            let Some((table, column)) = shape.table(*oid).and_then(|table| Some((table, table.column(*number)?))) else { return false };
+            let alone = table.uniques.iter().any(|unique| unique.columns.as_deref() == Some(&[*number]));
+            let holds = |table: &Table, class: &KeyClass| table.columns.iter().any(|column| self.class(table.oid, column.number) == *class);
+            *class != tenant
+                && is_common(&column.name)
+                && !alone
+                && !shape.keys.iter().any(|key| key.parent == *oid && key.parent_columns.contains(number))
+                && shape.tables.iter().all(|table| !holds(table, class) || holds(table, &tenant))
+        };
+        let keys = self.sources.iter().filter_map(|(_, meaning)| match meaning {
+            Meaning::Key(class) => Some(class),
+            _ => None,
+        });
+        keys.filter(|class| is_common(class)).cloned().collect()
     }
 
     /// Keys of people's tables that the table of what a session names refers to, in every row of it.

@@ -57,7 +57,8 @@ pub struct Opening {
 pub fn find(shape: &Shape, model: &Model) -> Vec<Opening> {
     let identities = identity::functions_that_read(shape);
     let anonymous = |role: &String| ANONYMOUS.is_match(role) && model.roles.contains(role);
-    let anyone = model.roles.iter().any(anonymous);
+    // Where one role serves whoever comes, signed in or not, that a policy speaks to it says nothing of whom it is meant for.
+    let anyone = model.roles.iter().any(anonymous) && !model.roles.iter().all(anonymous);
     let mut openings: Vec<Opening> = Vec::new();
     for table in shape.tables.iter().filter(|table| table.rls) {
         for policy in shape.policies_of(table.oid).filter(|policy| policy.permissive && policy.command == "r") {

@@ -131,7 +131,23 @@ impl Probe<'_> {
         self.insertable(ready, World::A, ready.a, &ready.at_a)
     }
 
+    /// A row like A's with fresh values in what identifies nothing else: alone in its keys once it names something of B's.
+    pub(super) fn own_elsewhere(&self, ready: &Seeded<'_>) -> Row {
+        self.renewed(ready, World::A, ready.a).1
+    }
+
     pub(super) fn insertable(&self, ready: &Seeded<'_>, world: World, like: &Row, at: &str) -> Option<(String, Row)> {
+        let (mut renewed, row) = self.renewed(ready, world, like);
+        // A tenant under another key is another tenant: the row itself, taken away first.
+        renewed &= *ready.scope != Scope::Anchor;
+        match renewed {
+            true => Some((String::new(), row)),
+            false => self.worlds.away(self.shape, ready.table, at).map(|preparation| (preparation, like.clone())),
+        }
+    }
+
+    /// A row with fresh keys where the table has any of its own, and whether no key of it is taken.
+    fn renewed(&self, ready: &Seeded<'_>, world: World, like: &Row) -> (bool, Row) {
         let fresh = compose(self.shape, self.model, ready.table, world, 1, Some(like));
         let mut row = like.clone();
         let mut renewed = true;
@@ -145,12 +161,7 @@ impl Probe<'_> {
             }
             renewed &= any;
         }
-        // A tenant under another key is another tenant: the row itself, taken away first.
-        renewed &= *ready.scope != Scope::Anchor;
-        match renewed {
-            true => Some((String::new(), row)),
-            false => self.worlds.away(self.shape, ready.table, at).map(|preparation| (preparation, like.clone())),
-        }
+        (renewed, row)
     }
 
     /// Whether an admitted write that puts a row of A's beside something of B's is meant to be possible, and the session sees no more of

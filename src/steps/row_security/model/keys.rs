@@ -33,6 +33,7 @@ impl Model {
 
     /// A key's value in a world. `fresh` counts rows beyond the world's own (0). `column`: where it is put.
     pub fn key(&self, class: &KeyClass, column: Option<&Column>, world: World, fresh: u64) -> String {
+        let world = if world == World::B && self.common.contains(class) { World::A } else { world };
         match self.forms.get(class) {
             Some(form) => form.value(column, world, fresh),
             None => Form::of(&Shape::default(), class, &[], false).value(column, world, fresh),

@@ -22,6 +22,15 @@ pub(super) fn is_switch(word: &str) -> bool {
     ["on", "off", "true", "false", "t", "f", "yes", "no", "1", "0", "enabled", "disabled"].contains(&word.to_lowercase().as_str())
 }
 
+/// Whether a name speaks of what many tenants share: the application that they use, where it runs.
+pub(super) fn is_common(name: &str) -> bool {
+    #[allow(clippy::unwrap_used, reason = "a constant pattern; a test compiles it")]
+    static COMMON: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)^(current_?)?(app|application|product|service|platform|env|environment|stage|region|zone|namespace|cluster|system|module)(_?(id|name|code|key))?$").unwrap()
+    });
+    COMMON.is_match(name)
+}
+
 /// Whether a name speaks of a person.
 pub(super) fn is_person(word: &str) -> bool {
     let word = word.to_lowercase();
