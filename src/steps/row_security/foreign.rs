@@ -12,14 +12,14 @@ use std::collections::BTreeSet;
 use tokio_postgres::SimpleQueryMessage;
 
 use super::context::Context;
-use super::matrix::{CELL_TIMEOUT_MS, Cell, NO_PRIVILEGE};
+use super::matrix::{Cell, NO_PRIVILEGE};
 use super::model::{KeyClass, Model};
 use super::seed::identifier;
 use super::shape::Shape;
 use super::value::{World, literal};
 use super::world::number;
 use crate::domain::product::{CellVerdict, IsolationCell};
-use crate::pg::{Access, PgError, Session, Target};
+use crate::pg::{PgError, Session, Target};
 
 /// Rows that are counted at most.
 const COUNTED: u64 = 1_000;
@@ -77,7 +77,7 @@ pub(super) async fn probe(
     everybodys: &[String],
     say: &dyn Fn(&str),
 ) -> Result<Vec<Cell>, PgError> {
-    let session = target.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+    let session = super::seed::session(target).await?;
     let found = all(&session, &model.roles).await?;
     drop(session);
     let mut cells = Vec::new();
@@ -130,7 +130,7 @@ async fn read(
     role: &str,
     everybodys: &[String],
 ) -> Result<(CellVerdict, String), PgError> {
-    let session = target.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+    let session = super::seed::session(target).await?;
     session.batch("BEGIN").await?;
     let refused = guard(&session).await?;
     // What a materialized view holds is here already.

@@ -65,6 +65,7 @@ pub async fn isolate(scratch: &Target, stated: &Tenancy, say: &dyn Fn(&str)) -> 
     let clock = Instant::now();
     let asked: Vec<(&Check, Asked)> = PROBES.iter().filter_map(|code| find(code)).map(|check| (check, Asked::now())).collect();
     let session = scratch.session_with(Access::ReadWrite, 30_000, 5_000).await?;
+    session.batch("SET jit = off").await?;
     let connected_as = scratch.spec().user().to_owned();
     let shape = Shape::read(&session).await?;
     let model = Model::find(&shape, stated);

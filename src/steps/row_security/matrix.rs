@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::asking::Asking;
 use super::context::Context;
 use super::controls::Controls;
 use super::hop;
@@ -20,7 +21,7 @@ use super::seed::{Rights, Seeded, client_path, closed_to_all, prepare, rights, w
 use super::shape::{Policy, Shape, Table};
 use super::world::Worlds;
 use crate::domain::product::{CellVerdict, IsolationCell};
-use crate::pg::{Access, PgError, Target};
+use crate::pg::{PgError, Target};
 
 /// Why nothing of a table was tried as a role.
 pub(super) const NO_PRIVILEGE: &str = "no privilege";
@@ -119,7 +120,7 @@ impl Matrix {
     /// Probes every table of the model. `say` is told what is going on.
     pub async fn probe(target: &Target, shape: &Shape, model: &Model, worlds: &Worlds, say: &dyn Fn(&str)) -> Result<Self, PgError> {
         let mut matrix = Self::default();
-        let truth = target.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+        let truth = super::seed::session(target).await?;
         // Operators of extension types are found as the application finds them.
         client_path(&truth, target.spec().user()).await?;
         let identities = identity::functions_that_read(shape);
@@ -144,15 +145,25 @@ impl Matrix {
             }
         }
         drop(truth);
-        let concerned: Vec<BTreeSet<i64>> = model.labels.iter().map(|label| concerned(shape, label)).collect();
+        let asking = Asking::of(shape);
+        let concerned: Vec<BTreeSet<i64>> = model.labels.iter().map(|label| concerned(shape, &asking, label)).collect();
         let mut controls = Controls::default();
         for role in &model.roles {
             for context in Context::of(model) {
-                matrix.context(target, Asked { shape, model, worlds, role, context }, &seeded, &concerned, &mut controls, say).await?;
+                matrix
+                    .context(
+                        target,
+                        Asked { shape, model, worlds, asking: &asking, role, context },
+                        &seeded,
+                        &concerned,
+                        &mut controls,
+                        say,
+                    )
+                    .await?;
             }
         }
         let nobody = String::new();
-        let asked = Asked { shape, model, worlds, role: &nobody, context: Context::Member };
+        let asked = Asked { shape, model, worlds, asking: &asking, role: &nobody, context: Context::Member };
         matrix.seconds(target, asked, &seeded, &controls, say).await?;
         matrix.owners(target, asked, &seeded, say).await?;
         matrix.settle(shape, &controls);
@@ -170,8 +181,8 @@ impl Matrix {
         controls: &mut Controls,
         say: &dyn Fn(&str),
     ) -> Result<(), PgError> {
-        let Asked { shape, model, worlds, role, context } = asked;
-        let session = target.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+        let Asked { shape, model, worlds, asking, role, context } = asked;
+        let session = super::seed::session(target).await?;
         client_path(&session, context.role(model, role)).await?;
         session.batch(&format!("{}; BEGIN", context.sql(model, role))).await?;
         let shown = format!("{role}, {}", context.shown(model));
@@ -235,7 +246,7 @@ impl Matrix {
         if context == Context::Member
             && let Ok(rights) = &rights
         {
-            self.hops(&probe, seeded, rights, say).await?;
+            self.hops(&probe, asking, seeded, rights, say).await?;
         }
         session.batch("ROLLBACK").await?;
         Ok(())
@@ -245,6 +256,7 @@ impl Matrix {
     async fn hops(
         &mut self,
         probe: &Probe<'_>,
+        asking: &Asking<'_>,
         seeded: &[Seeded<'_>],
         rights: &BTreeMap<i64, Rights>,
         say: &dyn Fn(&str),
@@ -269,7 +281,11 @@ impl Matrix {
             }
             let Some(rights) = rights.get(&table.oid) else { continue };
             say(&format!("{} · two-step hop", table.sql));
-            probe.hop(ready, rights, &closed, self).await?;
+            // Only what is asked of this table, however far away, can change by a write to it.
+            let dependent = asking.tables(probe.shape, &[], BTreeSet::from([table.oid]));
+            let looked: Vec<&Seeded<'_>> =
+                closed.iter().copied().filter(|other| other.table.oid != table.oid && dependent.contains(&other.table.oid)).collect();
+            probe.hop(ready, rights, &looked, self).await?;
         }
         Ok(())
     }
@@ -376,12 +392,13 @@ pub(super) struct Asked<'a> {
     pub(super) shape: &'a Shape,
     pub(super) model: &'a Model,
     pub(super) worlds: &'a Worlds,
+    pub(super) asking: &'a Asking<'a>,
     pub(super) role: &'a String,
     pub(super) context: Context,
 }
 
 /// The tables whose policies ask for a label: in their own text, in a function they call, or through the policies of a table they read.
-fn concerned(shape: &Shape, label: &Label) -> BTreeSet<i64> {
+fn concerned(shape: &Shape, asking: &Asking<'_>, label: &Label) -> BTreeSet<i64> {
     let mut words = vec![
         format!("'{}'", label.label.replace('\'', "''")),
         format!("{{{}}}", label.label),
@@ -395,36 +412,7 @@ fn concerned(shape: &Shape, label: &Label) -> BTreeSet<i64> {
             words = vec![sql.clone()];
         }
     }
-    asking(shape, &words, tables)
-}
-
-/// The tables whose policies ask for one of the words, or read one of the tables: in their own text, in a function they call, or through
-/// the policies of a table they read. The tables themselves are among them.
-pub(super) fn asking(shape: &Shape, words: &[String], mut tables: BTreeSet<i64>) -> BTreeSet<i64> {
-    let mut functions: BTreeSet<String> = BTreeSet::new();
-    for _ in 0..4 {
-        let before = (tables.len(), functions.len());
-        let names: Vec<String> = tables.iter().filter_map(|oid| shape.table(*oid)).map(|table| format!(" {} ", table.name)).collect();
-        let speaks = |text: &str, functions: &BTreeSet<String>| {
-            words.iter().any(|word| text.contains(word)) || functions.iter().any(|name| text.contains(name.as_str()))
-        };
-        for function in &shape.functions {
-            if speaks(&function.body, &functions) {
-                functions.insert(format!("{}(", function.name.rsplit('.').next().unwrap_or_default()));
-            }
-        }
-        for policy in &shape.policies {
-            for text in [&policy.using, &policy.check].into_iter().flatten() {
-                if speaks(text, &functions) || text.contains("SELECT") && names.iter().any(|name| text.contains(name.as_str())) {
-                    tables.insert(policy.table);
-                }
-            }
-        }
-        if before == (tables.len(), functions.len()) {
-            break;
-        }
-    }
-    tables
+    asking.tables(shape, &words, tables)
 }
 
 fn command_letter(command: &str) -> &'static str {

@@ -7,10 +7,12 @@
 //! 5. Papers: coverage report, isolation proof, test results.
 
 mod arguments;
+mod asking;
 mod broken;
 mod calls;
 mod changes;
 mod commands;
+pub mod compose;
 pub mod context;
 mod controls;
 mod copy;

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::identity;
-use super::matrix::{CELL_TIMEOUT_MS, Matrix};
+use super::matrix::Matrix;
 use super::model::Model;
 use super::openings;
 use super::own_tests;
@@ -29,7 +29,7 @@ use crate::checks::find;
 use crate::checks::user::UserCheck;
 use crate::domain::SubjectRow;
 use crate::domain::product::{CellVerdict, Mutation, Survivor};
-use crate::pg::{Access, PgError, Session, Target};
+use crate::pg::{PgError, Session, Target};
 
 /// The catalog checks that a broken policy can concern.
 const CHECKS: [&str; 5] = ["rls-enabled", "rls-forced", "rls-policies-per-command", "rls-no-tautology", "rls-write-check"];
@@ -309,7 +309,7 @@ impl Trial {
     ) -> Result<(), PgError> {
         let clock = Instant::now();
         let Grounds { shape, model, worlds } = grounds;
-        let truth = copy.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+        let truth = super::seed::session(copy).await?;
         let mut seeded: Vec<Seeded<'_>> = Vec::new();
         let mut known: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
         for table in model.tables.iter().filter_map(|scoped| shape.table(scoped.oid)) {
@@ -327,7 +327,7 @@ impl Trial {
         for (number, role) in model.roles.iter().enumerate() {
             let mut sessions: Vec<(Context, Session)> = Vec::new();
             for context in Context::of(model) {
-                let session = copy.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+                let session = super::seed::session(copy).await?;
                 client_path(&session, context.role(model, role)).await?;
                 let setup = context.sql(model, role);
                 if !setup.is_empty() {
@@ -521,7 +521,7 @@ async fn labelled(session: &Session, context: Context, grounds: &Grounds) -> boo
 
 /// Whether the connecting role may break it so.
 async fn possible(copy: &Target, sql: &str) -> Result<(), PgError> {
-    let session = copy.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+    let session = super::seed::session(copy).await?;
     session.batch(&format!("BEGIN; {sql}; ROLLBACK")).await
 }
 

@@ -4,11 +4,11 @@
 //! inherits from it, every other context shows that already.
 
 use super::context::Context;
-use super::matrix::{Asked, CELL_TIMEOUT_MS, Matrix};
+use super::matrix::{Asked, Matrix};
 use super::probe::Probe;
 use super::seed::{Seeded, rights};
 use crate::domain::product::CellVerdict;
-use crate::pg::{Access, PgError, Session, Target};
+use crate::pg::{PgError, Session, Target};
 
 /// Owners that a role can become, and whether whoever asks bypasses row security.
 const OWNERS: &str = "SELECT DISTINCT pg_catalog.pg_get_userbyid(c.relowner)::text,
@@ -35,7 +35,7 @@ impl Matrix {
         let sql = OWNERS.replace("$SET$", if target.major() >= 16 { "SET" } else { "MEMBER" });
         // What PostgREST logs in as sends no SET ROLE but its own.
         for role in model.roles.iter().filter(|role| !asked.shape.api_only(role)) {
-            let session = target.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+            let session = super::seed::session(target).await?;
             for row in session.query(&sql, &[role, &oids]).await? {
                 let (owner, bound): (String, bool) = (row.try_get(0)?, row.try_get(1)?);
                 self.as_owner(&session, Asked { role, ..asked }, seeded, &owner, bound, say).await?;

@@ -13,14 +13,14 @@ use tokio_postgres::SimpleQueryMessage;
 use super::calls::Function;
 use super::context::Context;
 use super::foreign;
-use super::matrix::{CELL_TIMEOUT_MS, Cell, Tried};
+use super::matrix::{Cell, Tried};
 use super::model::{Model, Scope, names_column};
 use super::seed::{client_path, identifier};
 use super::shape::{Column, Shape, Table};
 use super::value::{self, World, literal};
 use super::world::{REPLICA, Worlds, condition};
 use crate::domain::product::{CellVerdict, IsolationCell};
-use crate::pg::{Access, PgError, Session, Target};
+use crate::pg::{PgError, Session, Target};
 
 /// A view, snapshot, partition or function.
 struct Way {
@@ -77,7 +77,7 @@ pub async fn probe(
     say: &dyn Fn(&str),
 ) -> Result<Reached, PgError> {
     let mut reached = Reached::default();
-    let session = target.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+    let session = super::seed::session(target).await?;
     let ways = ways(&session, shape, model, worlds).await?;
     drop(session);
     if !model.sources.iter().any(|(_, meaning)| matches!(meaning, super::model::Meaning::Key(_))) {
@@ -91,7 +91,7 @@ pub async fn probe(
             if !Context::of(model).contains(&context) {
                 continue;
             }
-            let session = target.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+            let session = super::seed::session(target).await?;
             client_path(&session, context.role(model, role)).await?;
             session.batch(&format!("{}; BEGIN", context.sql(model, role))).await?;
             // A view may read from another server: only where that changes nothing there and waits for nothing.

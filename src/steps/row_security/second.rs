@@ -9,15 +9,15 @@ use std::collections::BTreeSet;
 
 use super::context::{self, Context};
 use super::controls::Controls;
-use super::matrix::{Asked, CELL_TIMEOUT_MS, Matrix, asking};
+use super::matrix::{Asked, Matrix};
 use super::memberships::{self, Membership};
 use super::model::{Meaning, Scope};
 use super::probe::{Control, Probe};
-use super::seed::{Rights, Seeded, client_path, rights};
+use super::seed::{Rights, Seeded, client_path, rights, session};
 use super::value::World;
 use crate::domain::SubjectRow;
 use crate::domain::product::CellVerdict;
-use crate::pg::{Access, PgError, Session, Target};
+use crate::pg::{PgError, Session, Target};
 
 /// What the four controls ask of a row of A.
 const COMMANDS: [&str; 4] = ["SELECT in A", "INSERT in A", "UPDATE in A", "DELETE in A"];
@@ -82,17 +82,16 @@ impl Matrix {
         controls: &Controls,
         say: &dyn Fn(&str),
     ) -> Result<(), PgError> {
-        let Asked { shape, model, worlds, .. } = asked;
+        let Asked { shape, model, worlds, asking, .. } = asked;
         let memberships = memberships::find(shape, model, worlds);
         let identities: Vec<_> = model.lists.iter().filter(|list| is_of_tenants(asked, list)).collect();
         if memberships.is_empty() && identities.is_empty() {
             self.once = Some("no second membership: no table makes a person a member of several tenants".into());
             return Ok(());
         }
-        let words: Vec<String> = memberships.iter().filter_map(|m| shape.table(m.table)).map(|table| table.name.clone()).collect();
         // A list of tenants in the claims concerns whatever reads it.
         let concerned = match identities.is_empty() {
-            true => asking(shape, &words, memberships.iter().map(|membership| membership.table).collect()),
+            true => asking.tables(shape, &[], memberships.iter().map(|membership| membership.table).collect()),
             false => seeded.iter().map(|ready| ready.table.oid).collect(),
         };
         for role in &model.roles {
@@ -125,7 +124,7 @@ impl Matrix {
         say: &dyn Fn(&str),
     ) -> Result<(), PgError> {
         let Asked { shape, model, worlds, role, .. } = asked;
-        let session = target.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+        let session = session(target).await?;
         client_path(&session, Context::Second.role(model, role)).await?;
         session.batch(&format!("{}; BEGIN", Context::Second.sql(model, role))).await?;
         let joined = match memberships::join(&session, shape, model, worlds, memberships, World::Stranger).await? {
@@ -232,7 +231,7 @@ impl Matrix {
             .iter()
             .filter(|ready| controls.plain(role, ready.table.oid).is_some_and(|control| control[0] == Control::Admitted))
             .collect();
-        let session = target.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+        let session = session(target).await?;
         client_path(&session, Context::Member.role(model, role)).await?;
         session.batch(&format!("{}; BEGIN", Context::Member.sql(model, role))).await?;
         if let Err(error) = memberships::join(&session, shape, model, worlds, memberships, World::B).await? {

@@ -5,12 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::SimpleQueryMessage;
 
 use super::identity;
+use super::matrix::CELL_TIMEOUT_MS;
 use super::model::{Model, Scope, Scoped};
 use super::shape::{Column, Policy, Shape, Table};
 use super::value::{World, literal};
 use super::world::{Row, Worlds, condition};
 use crate::domain::product::CellVerdict;
-use crate::pg::{PgError, Session};
+use crate::pg::{Access, PgError, Session, Target};
+
+/// A session for cells: bounded, and without just-in-time compilation, which costs a second wherever the planner fears a large table.
+pub(super) async fn session(target: &Target) -> Result<Session, PgError> {
+    let session = target.session_with(Access::ReadWrite, CELL_TIMEOUT_MS, 2_000).await?;
+    session.batch("SET jit = off").await?;
+    Ok(session)
+}
 
 /// A role's privileges on a table and the columns it may update.
 #[derive(Clone, Debug, Default)]
