@@ -14,6 +14,8 @@ mod schemas;
 mod second;
 #[path = "row_security/server.rs"]
 mod server;
+#[path = "row_security/stated.rs"]
+mod stated;
 #[path = "row_security/step.rs"]
 mod step;
 #[path = "row_security/styles.rs"]

@@ -328,8 +328,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO plain_app
 /// Wide tables, functions that sleep in triggers, policies that raise: each cell has its time, the reason is said, the rest goes on.
 #[tokio::test(flavor = "current_thread")]
 async fn wide_tables_and_hostile_triggers_cost_bounded_time() {
-    let columns: String =
-        (1..=500).map(|n| format!(", \"c {n}\" {}", ["text", "int", "timestamptz", "jsonb NOT NULL DEFAULT '{}'"][n % 4])).collect();
+    let columns: String = (1..=500)
+        .map(|n| format!(", \"c {n}\" {}", ["text NOT NULL", "int", "timestamptz NOT NULL", "jsonb NOT NULL DEFAULT '{}'"][n % 4]))
+        .collect();
     let sql = format!(
         "CREATE TABLE public.tenants (id int PRIMARY KEY);
 CREATE TABLE public.wide (id int PRIMARY KEY, tenant_id int NOT NULL REFERENCES public.tenants{columns});

@@ -75,3 +75,39 @@ async fn a_function_that_cannot_be_tried_is_undecided() {
     assert!(!cells.is_empty() && cells.iter().all(|cell| cell.cell.verdict == CellVerdict::Undecided), "{cells:?}");
     assert!(matches!(examined.check("rls-other-ways").outcome, CheckOutcome::Unknown(_)), "{:?}", examined.check("rls-other-ways").outcome);
 }
+
+/// What a function of the definer shows or changes for whoever names a row, until it asks whose the row is.
+#[tokio::test(flavor = "current_thread")]
+async fn a_function_of_the_definer_leaks_until_it_asks_whose_the_row_is() {
+    let functions = |own: &str| {
+        format!(
+            "CREATE OR REPLACE FUNCTION public.bill_of(bill_id int) RETURNS SETOF public.bills LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+                 AS $$ SELECT b.* FROM public.bills AS b WHERE b.id = bill_id {own} $$;
+             CREATE OR REPLACE FUNCTION public.cancel_bill(bill_id int) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
+                 AS $$ BEGIN DELETE FROM public.bills AS b WHERE b.id = bill_id {own}; END $$;
+             CREATE OR REPLACE FUNCTION public.owes(bill_id int) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+                 AS $$ SELECT EXISTS (SELECT FROM public.bills AS b WHERE b.id = bill_id {own}) $$;"
+        )
+    };
+    let sql = "-- roles: bill_app
+create table public.tenants (id int primary key, name text not null);
+create table public.bills (id int primary key, tenant_id int not null references public.tenants, cents int not null);
+alter table public.tenants enable row level security; alter table public.bills enable row level security;
+create policy own on public.tenants using (id = nullif(current_setting('app.tenant_id', true), '')::int);
+create policy own on public.bills using (tenant_id = nullif(current_setting('app.tenant_id', true), '')::int);
+grant select, insert, update, delete on public.tenants, public.bills to bill_app;";
+    let schema = Schema { sql: sql.to_owned(), path: "bills".into() };
+    let open = schema.examined(&functions("")).await;
+    let mut found = subjects(&open, "rls-other-ways");
+    found.sort();
+    assert_eq!(found, ["public.bill_of(integer)", "public.cancel_bill(integer)", "public.owes(integer)"], "{:?}", open.undecided());
+    let closed = schema.examined(&functions("AND b.tenant_id = nullif(current_setting('app.tenant_id', true), '')::int")).await;
+    let check = closed.check("rls-other-ways");
+    assert_eq!((subjects(&closed, "rls-other-ways"), check.outcome.clone()), (Vec::new(), CheckOutcome::Pass), "{:?}", check.rows);
+    // Silence rests on its control: each answered about A's own row.
+    let answered = |name: &str| {
+        let is = |c: &&migration_ledger::steps::row_security::matrix::Cell| c.cell.table == name && c.cell.verdict == CellVerdict::Isolated;
+        closed.isolation.cells.iter().any(|cell| is(&cell) && cell.cell.why.contains("A's rows"))
+    };
+    assert!(answered("public.bill_of(integer)") && answered("public.owes(integer)"), "{:?}", check.rows);
+}
