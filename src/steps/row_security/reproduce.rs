@@ -8,7 +8,7 @@
 
 mod worlds;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use tokio_postgres::SimpleQueryMessage;
@@ -18,7 +18,7 @@ use super::context::Context;
 use super::matrix::{CELL_TIMEOUT_MS, Cell};
 use super::model::{Meaning, Scope};
 use super::mutate::Grounds;
-use super::seed::identifier;
+use super::seed::{client_path, identifier};
 use super::shape::{Column, Table};
 use super::value::literal;
 use crate::domain::Evidence;
@@ -33,7 +33,7 @@ const ANSWER: &str = "foreign_rows";
 /// Puts a script beside the first leak of each command and table in the evidence of the isolation checks; how many.
 pub async fn attach(copy: &Target, grounds: &Grounds, cells: &[Cell], evidence: &mut [Evidence]) -> usize {
     let (mut tried, mut kept) = (0, 0);
-    let mut emptied = None;
+    let (mut emptied, mut paths) = (None, BTreeMap::new());
     let rows = evidence.iter_mut().flat_map(|evidence| &mut evidence.rows).filter(|row| row.ok == Some(false));
     for row in rows {
         let table = row.subject.clone();
@@ -50,14 +50,20 @@ pub async fn attach(copy: &Target, grounds: &Grounds, cells: &[Cell], evidence: 
                 continue;
             }
             tried += 1;
-            let mut found = script(grounds, cell);
+            let role = cell.context.role(&grounds.model, &cell.role);
+            if !paths.contains_key(role) {
+                let Ok(path) = path_of(copy, role).await else { continue };
+                paths.insert(role.to_owned(), path);
+            }
+            let path = paths.get(role).map(String::as_str).unwrap_or_default();
+            let mut found = script(grounds, cell, path);
             if let Some(script) = &found
                 && !shows(copy, script).await.unwrap_or(false)
             {
                 found = None;
             }
             if found.is_none() {
-                found = with_worlds(copy, grounds, cell, &mut emptied).await;
+                found = with_worlds(copy, grounds, cell, path, &mut emptied).await;
             }
             if let Some(script) = found {
                 shown["psql"] = json!(script);
@@ -70,13 +76,30 @@ pub async fn attach(copy: &Target, grounds: &Grounds, cells: &[Cell], evidence: 
 }
 
 /// The script that brings the worlds along, if it shows the leak. `emptied`: the session to try it in, from the first on.
-async fn with_worlds(copy: &Target, grounds: &Grounds, cell: &Cell, emptied: &mut Option<Option<Emptied>>) -> Option<String> {
-    let script = worlds::script(grounds, cell)?;
+async fn with_worlds(copy: &Target, grounds: &Grounds, cell: &Cell, path: &str, emptied: &mut Option<Option<Emptied>>) -> Option<String> {
+    let script = worlds::script(grounds, cell, path)?;
+    // A setting that was ever set is never NULL again: what a new connection shows is tried on one. The old one holds its locks till its end.
+    if cell.context == Context::Fresh
+        && let Some(Some(old)) = emptied.take()
+    {
+        old.close().await.ok()?;
+    }
     if emptied.is_none() {
         *emptied = Some(Emptied::open(copy, grounds).await.ok());
     }
     let session = emptied.as_ref()?.as_ref()?;
     session.shows(&script).await.unwrap_or(false).then(|| script.text())
+}
+
+/// The `search_path` that the application has as a role.
+async fn path_of(copy: &Target, role: &str) -> Result<String, PgError> {
+    let session = copy.session_with(Access::ReadOnly, CELL_TIMEOUT_MS, 2_000).await?;
+    client_path(&session, role).await
+}
+
+/// A session of the application's finds functions and types by it, and so do the bodies that it calls.
+fn set_path(path: &str) -> String {
+    format!("DO $ledger$ BEGIN PERFORM pg_catalog.set_config('search_path', {}, true); END $ledger$", literal(Some(path)))
 }
 
 /// Whether the script reaches a foreign row.
@@ -94,7 +117,7 @@ fn reached(answer: &[SimpleQueryMessage]) -> bool {
 }
 
 /// The script for a leaking cell on the rows that are there, or nothing where only a member of a tenant could show it.
-fn script(grounds: &Grounds, cell: &Cell) -> Option<String> {
+fn script(grounds: &Grounds, cell: &Cell, path: &str) -> Option<String> {
     let Grounds { shape, model, .. } = grounds;
     let scoped = model.tables.iter().find(|scoped| shape.table(scoped.oid).is_some_and(|table| table.sql == cell.cell.table))?;
     let table = shape.table(scoped.oid)?;
@@ -166,6 +189,7 @@ fn script(grounds: &Grounds, cell: &Cell) -> Option<String> {
         heading(cell, context.word()),
         "-- For psql, as a role that bypasses row security, on the migrated database or a copy. Everything is rolled back.".to_owned(),
         "BEGIN;".to_owned(),
+        format!("{};", set_path(path)),
     ];
     if count.is_some() {
         lines.push("SET LOCAL session_replication_role = replica;".to_owned());

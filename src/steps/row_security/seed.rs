@@ -264,8 +264,8 @@ pub(super) async fn rights_on(session: &Session, role: &str, oids: &[i64]) -> Re
 }
 
 /// Gives a session of ours, whose `search_path` is empty, the one that the application has as a role: functions and triggers name things
-/// without a schema. The role's own setting, the database's, else the server's default and the schema where platforms put extensions.
-pub(super) async fn client_path(session: &Session, role: &str) -> Result<(), PgError> {
+/// without a schema; what it is. The role's own setting, the database's, else the server's default and the schema where platforms put extensions.
+pub(super) async fn client_path(session: &Session, role: &str) -> Result<String, PgError> {
     let sql = "SELECT pg_catalog.set_config('search_path', COALESCE(
         (SELECT pg_catalog.substr(c.setting, 13) FROM pg_catalog.pg_db_role_setting s
          LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
@@ -275,7 +275,7 @@ pub(super) async fn client_path(session: &Session, role: &str) -> Result<(), PgE
            AND (s.setdatabase = 0 OR d.datname = pg_catalog.current_database())
          ORDER BY s.setrole <> 0 DESC, s.setdatabase <> 0 DESC LIMIT 1),
         (SELECT p.boot_val || ', extensions' FROM pg_catalog.pg_settings p WHERE p.name = 'search_path')), false)";
-    session.query(sql, &[&role]).await.map(drop)
+    Ok(session.one(sql, &[&role]).await?.try_get(0)?)
 }
 
 /// A quoted identifier.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ANSWER, heading, remember};
+use super::{ANSWER, heading, remember, set_path};
 use crate::pg::{Access, PgError, Session, Target};
 use crate::steps::row_security::context::Context;
 use crate::steps::row_security::labels::Place;
@@ -37,6 +37,11 @@ impl Emptied {
         Ok(Self(session))
     }
 
+    /// Gives the worlds back.
+    pub(super) async fn close(self) -> Result<(), PgError> {
+        self.0.batch("ROLLBACK").await
+    }
+
     /// Whether the script shows the leak here.
     pub(super) async fn shows(&self, script: &Script) -> Result<bool, PgError> {
         let shown = self.0.simple(&format!("SAVEPOINT script; {}", script.body)).await;
@@ -61,16 +66,16 @@ impl Script {
 }
 
 /// The script of a leaking cell; `None` where the worlds cannot be brought along.
-pub(super) fn script(grounds: &Grounds, cell: &Cell) -> Option<Script> {
+pub(super) fn script(grounds: &Grounds, cell: &Cell, path: &str) -> Option<Script> {
     let Grounds { shape, model, worlds } = grounds;
     let tried = cell.tried.as_ref()?;
-    // A setting that was ever set is never NULL again: what a new connection shows cannot be tried in an old one. A second membership is
-    // made by trial.
-    if !worlds.replica || matches!(cell.context, Context::Fresh | Context::Second | Context::SecondLabelled(_)) {
+    // A second membership is made by trial.
+    if !worlds.replica || matches!(cell.context, Context::Second | Context::SecondLabelled(_)) {
         return None;
     }
     let tables = needed(grounds, cell)?;
-    let mut body = vec![REPLICA.to_owned(), "-- Two tenants that are nobody's: A, and B whose rows must not be reached.".to_owned()];
+    let mut body =
+        vec![set_path(path), REPLICA.to_owned(), "-- Two tenants that are nobody's: A, and B whose rows must not be reached.".to_owned()];
     let mut hidden = Vec::new();
     for table in tables.iter().filter_map(|oid| shape.table(*oid)) {
         for world in [World::A, World::B] {
@@ -80,7 +85,10 @@ pub(super) fn script(grounds: &Grounds, cell: &Cell) -> Option<Script> {
         }
     }
     body.push(ORIGIN.to_owned());
-    body.push(cell.context.sql(model, &cell.role));
+    match cell.context {
+        Context::Fresh => body.push("-- The session must be new: nothing about a tenant was ever set on it.".to_owned()),
+        context => body.push(context.sql(model, &cell.role)),
+    }
     body.push(cell.context.label_sql(shape, model, worlds)?);
     let Tried { preparation, before, statement, answer, seen } = tried;
     let mut sent = [preparation, before, statement, answer].map(Clone::clone);
