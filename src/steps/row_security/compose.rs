@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::labels;
 use super::model::{Model, Scope};
 use super::shape::{Shape, Table};
 use super::value::{self, World, literal};
@@ -45,8 +46,12 @@ pub fn compose(shape: &Shape, model: &Model, table: &Table, world: World, fresh:
             Some(model.key(&class, Some(column), world, fresh))
         } else if let Some(label) = value::plain(shape, table, column).filter(|_| needs_value(column, like)) {
             Some(label)
-        } else if let Some(like) = like {
+        } else if let Some(word) = standing(shape, model, table, column) {
+            Some(word)
+        } else if let Some(like) = like.filter(|like| !opens_more(shape, table, column, like.as_deref())) {
             like.clone()
+        } else if let Some(calm) = like.and_then(|_| calm(shape, table, column)) {
+            Some(calm)
         } else if column.default || !column.not_null {
             continue;
         } else {
@@ -116,6 +121,46 @@ pub fn condition(table: &Table, row: &Row) -> String {
     match terms.is_empty() {
         true => "false".into(),
         false => terms.join(" AND "),
+    }
+}
+
+/// Where policies look memberships up, one counts only in a certain state (`status = 'active'`): both worlds' are in it. Not what makes
+/// somebody more than a member.
+fn standing(shape: &Shape, model: &Model, table: &Table, column: &super::shape::Column) -> Option<String> {
+    if !model.lookups.contains(&table.oid) || labels::is_role_like(&column.name) {
+        return None;
+    }
+    let usual = column.default_text.as_deref()?;
+    match column.base.as_str() {
+        "bool" => (usual == "false").then(|| value::plain(shape, table, column)).flatten().filter(|word| word == "true"),
+        _ if ["S", "E"].contains(&column.category.as_str()) => {
+            let (asked, usual) = (shape.asked_from_outside(table.oid, &column.name), usual.split('\'').nth(1)?);
+            match asked.iter().any(|word| word == usual) {
+                true => None,
+                false => asked.into_iter().find(|word| value::opens_no_more(table, column, word)),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// Whether an existing row's value makes it more than an ordinary member's: an administrator's role, a flag in a document.
+fn opens_more(shape: &Shape, table: &Table, column: &super::shape::Column, like: Option<&str>) -> bool {
+    let Some(text) = like else { return false };
+    match column.base.as_str() {
+        "json" | "jsonb" => value::is_privileged(text),
+        _ => {
+            let of_labels = || labels::is_role_like(&column.name) || !value::labels(shape, table, column).is_empty();
+            (value::is_privileged(text) || labels::is_above(text)) && of_labels()
+        }
+    }
+}
+
+/// What stands there instead: a label that opens no more; the default where there is one.
+fn calm(shape: &Shape, table: &Table, column: &super::shape::Column) -> Option<String> {
+    match column.default {
+        true => None,
+        false => value::plain(shape, table, column),
     }
 }
 

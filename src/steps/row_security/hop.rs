@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 
 use super::labels::is_role_like;
 use super::matrix::{Matrix, Tried};
+use super::model::KeyClass;
 use super::probe::{Probe, names, shown_insert};
 use super::seed::{Rights, Seeded};
 use super::shape::Shape;
-use super::value::{self, literal};
-use super::world::insert_sql;
+use super::value::{self, World, literal};
+use super::world::{REPLICA, compose, insert_sql};
 use crate::domain::product::CellVerdict;
 use crate::pg::PgError;
 
@@ -96,13 +97,74 @@ impl Probe<'_> {
         Ok(())
     }
 
+    /// Somebody who belongs to nobody yet writes the one row that says whose he is, and says B's: then the look.
+    pub(super) async fn arrival(
+        &self,
+        ready: &Seeded<'_>,
+        rights: &Rights,
+        closed: &[&Seeded<'_>],
+        matrix: &mut Matrix,
+    ) -> Result<(), PgError> {
+        let (table, principals) = (ready.table, self.model.principals(self.shape));
+        let class = |number: i16| self.model.class(table.oid, number);
+        let once = |columns: &Vec<i16>| !columns.is_empty() && columns.iter().all(|n| principals.contains(&class(*n)));
+        if !rights.insert || !table.uniques.iter().filter_map(|unique| unique.columns.as_ref()).any(once) {
+            return Ok(());
+        }
+        let tenant = self.model.tenant_class(self.shape).filter(|class| !principals.contains(class));
+        let of_b = table.columns.iter().map(|column| column.number).filter(|n| {
+            let class = class(*n);
+            Some(&class) == tenant.as_ref() || self.model.groups.contains(&class)
+        });
+        let of_b: Vec<i16> = of_b.filter(|n| ready.b.get(n).is_some_and(Option::is_some) && !table.key().contains(n)).collect();
+        if of_b.is_empty() {
+            return Ok(());
+        }
+        let mut row = compose(self.shape, self.model, table, World::Stranger, 0, Some(ready.b));
+        row.extend(of_b.iter().map(|n| (*n, ready.b.get(n).cloned().flatten())));
+        let row = rights.given(row);
+        // The person himself is known, as one that has just registered.
+        let persons = principals.iter().filter_map(|class| match class {
+            KeyClass::Column(oid, _) if *oid != table.oid => self.shape.table(*oid),
+            _ => None,
+        });
+        let made: String = persons
+            .map(|person| {
+                insert_sql(person, &compose(self.shape, self.model, person, World::Stranger, 0, None), " ON CONFLICT DO NOTHING") + "; "
+            })
+            .collect();
+        let preparation = match self.worlds.replica {
+            true => format!("{REPLICA}; {made}SET LOCAL session_replication_role = origin"),
+            false => made,
+        };
+        let looked: Vec<&&Seeded<'_>> = closed.iter().take(AT_ONCE).collect();
+        let counts: Vec<String> =
+            looked.iter().map(|other| format!("(SELECT pg_catalog.count(*) FROM {} WHERE {})", other.table.sql, other.at_b)).collect();
+        let statement = format!("{}; SELECT {}", insert_sql(table, &row, ""), counts.join(", "));
+        let Ok(numbers) = self.attempt(&preparation, &statement, "SELECT 0").await? else { return Ok(()) };
+        let reached = looked.iter().zip(&numbers).find(|(_, n)| **n > 0);
+        let what = format!("a row of its own, {} = <B's>", names(table, &of_b));
+        let shown = shown_insert(table, &row, &what);
+        let (verdict, why, shown) = match reached {
+            Some((other, _)) => (
+                CellVerdict::Leak,
+                format!("whoever has no row here yet writes one that names B, and then reads B's row in {}", other.table.sql),
+                format!("{shown}; SELECT count(*) FROM {} WHERE <key of B's row>", other.table.sql),
+            ),
+            None => (CellVerdict::Isolated, "its first row may name B; it opens no row of B".to_owned(), shown),
+        };
+        self.cell(ready, "two-step hop", verdict, why, Some(shown), matrix);
+        Ok(())
+    }
+
     /// The writes to try, and how each is shown.
     fn writes(&self, ready: &Seeded<'_>, rights: &Rights) -> Vec<(String, String)> {
         let table = ready.table;
         let principals = self.model.principals(self.shape);
+        let of_a_person = table.columns.iter().any(|column| principals.contains(&self.model.class(table.oid, column.number)));
         let mut writes = Vec::new();
         for column in table.columns.iter().filter(|column| !column.generated) {
-            let labelled = is_role_like(&column.name);
+            let labelled = of_a_person && is_role_like(&column.name);
             let mut values: Vec<(String, String)> = Vec::new();
             if column.base == "bool" && value::is_privileged(&column.name) {
                 values.push(("true".into(), "true".into()));

@@ -243,10 +243,14 @@ impl Matrix {
             };
             probe.table(ready, &rights, &control, self).await?;
         }
-        if context == Context::Member
+        let label = match context {
+            Context::Labelled(n) => concerned.get(n),
+            _ => None,
+        };
+        if (matches!(context, Context::Member | Context::Stranger) || label.is_some())
             && let Ok(rights) = &rights
         {
-            self.hops(&probe, asking, seeded, rights, say).await?;
+            self.hops(&probe, asking, seeded, rights, label, say).await?;
         }
         session.batch("ROLLBACK").await?;
         Ok(())
@@ -259,32 +263,53 @@ impl Matrix {
         asking: &Asking<'_>,
         seeded: &[Seeded<'_>],
         rights: &BTreeMap<i64, Rights>,
+        label: Option<&BTreeSet<i64>>,
         say: &dyn Fn(&str),
     ) -> Result<(), PgError> {
+        // Closed to a member, and not open to this one: a label's context asks only the tables that the label concerns.
+        let read = |cell: &&Cell| cell.role == probe.role && cell.cell.command == "SELECT";
+        let open: BTreeSet<i64> = self
+            .cells
+            .iter()
+            .filter(read)
+            .filter(|cell| cell.context == probe.context && cell.cell.verdict == CellVerdict::Leak)
+            .map(|cell| cell.table)
+            .collect();
         let closed: BTreeSet<i64> = self
             .cells
             .iter()
-            .filter(|cell| cell.cell.context == probe.shown && cell.cell.command == "SELECT" && cell.cell.verdict == CellVerdict::Isolated)
+            .filter(read)
+            .filter(|cell| cell.context == Context::Member && cell.cell.verdict == CellVerdict::Isolated && !open.contains(&cell.table))
             .map(|cell| cell.table)
             .collect();
         let closed: Vec<&Seeded<'_>> = seeded.iter().filter(|ready| closed.contains(&ready.table.oid)).collect();
-        let words = hop::words(probe.shape);
+        let (words, asked) = (hop::words(probe.shape), hop::asked_words(probe.shape));
         let principals = probe.model.principals(probe.shape);
         for ready in seeded {
             let table = ready.table;
-            if self.stopped.contains(&table.oid) {
+            if self.stopped.contains(&table.oid) || label.is_some_and(|tables| !tables.contains(&table.oid)) {
+                continue;
+            }
+            if probe.context == Context::Stranger {
+                if let Some(rights) = rights.get(&table.oid).filter(|_| probe.model.lookups.contains(&table.oid) && !closed.is_empty()) {
+                    probe.arrival(ready, rights, &closed, self).await?;
+                }
                 continue;
             }
             let of_a_person = table.columns.iter().any(|column| principals.contains(&probe.model.class(table.oid, column.number)));
-            if !of_a_person || !words.contains(table.name.as_str()) {
+            // A row that policies look other rows up by may open them, whoever's it is.
+            let links = asked.contains(table.name.as_str()) && probe.shape.keys_of(table.oid).nth(1).is_some();
+            if !(of_a_person && words.contains(table.name.as_str()) || links) {
                 continue;
             }
             let Some(rights) = rights.get(&table.oid) else { continue };
             say(&format!("{} · two-step hop", table.sql));
             // Only what is asked of this table, however far away, can change by a write to it.
             let dependent = asking.tables(probe.shape, &[], BTreeSet::from([table.oid]));
+            // Its own rows too, where a key tells B's from A's changed one.
+            let apart = |other: &&Seeded<'_>| other.table.oid != table.oid || !table.key().is_empty();
             let looked: Vec<&Seeded<'_>> =
-                closed.iter().copied().filter(|other| other.table.oid != table.oid && dependent.contains(&other.table.oid)).collect();
+                closed.iter().copied().filter(apart).filter(|other| dependent.contains(&other.table.oid)).collect();
             probe.hop(ready, rights, &looked, self).await?;
         }
         Ok(())
@@ -351,7 +376,8 @@ impl Matrix {
     pub(super) fn weigh(&mut self, shape: &Shape, model: &Model) {
         for scoped in &model.tables {
             let Some(table) = shape.table(scoped.oid) else { continue };
-            let shown = openings::shown_to_all(shape, model, table).filter(|_| model.is_of_person(shape, table, &scoped.scope));
+            let shown = openings::shown_to_all(shape, model, table)
+                .filter(|_| model.is_of_person(shape, table, &scoped.scope) || model.is_of_group(table, &scoped.scope));
             let weighed = match shown {
                 _ if model.everybodys.contains(&table.oid) => {
                     Some((CellVerdict::Shared, "ledger.toml says that everybody may read it".to_owned()))

@@ -98,6 +98,8 @@ pub struct Model {
     persons: Vec<KeyClass>,
     /// What a session names beside its tenant that tenants have in common (which application): the same in both worlds.
     common: BTreeSet<KeyClass>,
+    /// Tables in which policies look up what a person may see: memberships, enrolments, shares.
+    pub lookups: BTreeSet<i64>,
     /// A session says nothing but which person it is.
     people: bool,
     resolved: BTreeMap<(i64, i16), KeyClass>,
@@ -171,6 +173,7 @@ impl Model {
             groups: Vec::new(),
             persons: Vec::new(),
             common: BTreeSet::new(),
+            lookups: BTreeSet::new(),
             people: false,
             resolved: BTreeMap::new(),
             forms: BTreeMap::new(),
@@ -186,6 +189,7 @@ impl Model {
         model.common = model.find_common(shape);
         model.persons = model.find_persons(shape);
         model.groups = model.find_groups(shape);
+        model.lookups = model.find_lookups(shape);
         model.choose_tables(shape, stated);
         model.forms = model.shape_forms(shape);
         match stated.tenant_roles.is_empty() {
@@ -337,6 +341,13 @@ impl Model {
         let mut groups: Vec<(KeyClass, usize)> = groups.into_iter().collect();
         groups.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         groups.into_iter().map(|(class, _)| class).collect()
+    }
+
+    /// Tables with a person's column that policies, or functions they call, look into.
+    fn find_lookups(&self, shape: &Shape) -> BTreeSet<i64> {
+        let (principals, words) = (self.principals(shape), hop::asked_words(shape));
+        let of_person = |table: &&Table| table.columns.iter().any(|column| principals.contains(&self.class(table.oid, column.number)));
+        shape.tables.iter().filter(|table| words.contains(table.name.as_str())).filter(of_person).map(|table| table.oid).collect()
     }
 
     /// A column out of whose path the table's policies read whose a row is.

@@ -41,6 +41,9 @@ static INTIMATE: LazyLock<Regex> = LazyLock::new(|| {
 /// Columns that only say that a row is still there.
 static THERE: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)delete|remov|archiv|trash|purge"));
 
+/// Names of policies that say they show one's own rows.
+static SAYS_OWN: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)\b(own|owns|owner|owners|their|theirs|my|mine|self|his|her|same)\b|(^|_)(own|self|owner)(_|$)"));
 /// A condition under which a table's rows are everybody's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opening {
@@ -152,7 +155,10 @@ pub fn shown_to_all<'a>(shape: &'a Shape, model: &Model, table: &Table) -> Optio
     let anyone = model.roles.iter().any(anonymous);
     let intimate = table.columns.iter().any(|column| INTIMATE.is_match(&column.name));
     let restricted = shape.policies_of(table.oid).any(|policy| !policy.permissive);
-    let plain = |policy: &&Policy| policy.permissive && policy.command == "r" && policy.using.as_deref() == Some("true");
+    // What is called one's own and shows everybody's is no directory.
+    let plain = |policy: &&Policy| {
+        policy.permissive && policy.command == "r" && policy.using.as_deref() == Some("true") && !SAYS_OWN.is_match(&policy.name)
+    };
     let to_anyone = |policy: &Policy| policy.everyone && anyone || policy.roles.iter().any(anonymous);
     let mut plain: Vec<&Policy> = shape.policies_of(table.oid).filter(plain).collect();
     plain.sort_by_key(|policy| !to_anyone(policy));
@@ -249,6 +255,18 @@ pub(super) fn conjuncts(text: &str) -> Vec<&str> {
     match disjuncts(text).len() {
         1 => parts(text, " AND "),
         _ => vec![bare(text)],
+    }
+}
+
+/// The parts of an expression however AND and OR join them, parentheses around them taken away.
+pub(super) fn atoms(text: &str) -> Vec<&str> {
+    let parts = match disjuncts(text) {
+        parts if parts.len() > 1 => parts,
+        _ => conjuncts(text),
+    };
+    match parts.as_slice() {
+        [one] => vec![*one],
+        _ => parts.into_iter().flat_map(atoms).collect(),
     }
 }
 

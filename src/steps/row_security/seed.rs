@@ -7,6 +7,7 @@ use tokio_postgres::SimpleQueryMessage;
 use super::identity;
 use super::matrix::CELL_TIMEOUT_MS;
 use super::model::{Model, Scope, Scoped};
+use super::openings;
 use super::shape::{Column, Policy, Shape, Table};
 use super::value::{World, literal};
 use super::world::{Row, Worlds, condition};
@@ -128,11 +129,14 @@ pub(super) fn without_tenant(shape: &Shape, model: &Model, table: &Table, identi
     if policies.is_empty() {
         return Some((CellVerdict::Denied, "row security without a policy for the application's roles: no row is reached".into()));
     }
-    let belongs = policies.iter().flat_map(|policy| [&policy.using, &policy.check]).flatten().any(|text| {
-        // The server writes a column bare, or behind its table's name where a subquery reads another table.
-        let named = |column: &Column| stands_bare(text, &column.sql) || text.contains(&format!("{}.{}", quoted(&table.sql), column.sql));
-        identity::reads_identity(text, identities) && table.columns.iter().any(named)
-    });
+    // Part by part: a part on the row alone beside one on the session alone ties nobody to the row.
+    let belongs =
+        policies.iter().flat_map(|policy| [&policy.using, &policy.check]).flatten().flat_map(|text| openings::atoms(text)).any(|text| {
+            // The server writes a column bare, or behind its table's name where a subquery reads another table.
+            let named =
+                |column: &Column| stands_bare(text, &column.sql) || text.contains(&format!("{}.{}", quoted(&table.sql), column.sql));
+            identity::reads_identity(text, identities) && table.columns.iter().any(named)
+        });
     if belongs {
         return None;
     }

@@ -188,6 +188,15 @@ pub fn literal_of(text: &str, column: &str) -> Option<String> {
     }
 }
 
+/// The columns that a text compares with literals, and those.
+fn asked_in(text: &str) -> impl Iterator<Item = (String, Vec<String>)> {
+    ASKED.captures_iter(text).filter_map(|hit| {
+        let (name, list) = (hit.get(1)?, hit.get(2)?);
+        let labels = QUOTED.captures_iter(list.as_str()).filter_map(|hit| hit.get(1)).map(|label| label.as_str().replace("''", "'"));
+        Some((super::identity::unquoted(name.as_str()), labels.filter(|label| !label.is_empty()).collect()))
+    })
+}
+
 impl Shape {
     /// Reads it; nothing is changed.
     pub async fn read(session: &Session) -> Result<Self, PgError> {
@@ -256,12 +265,9 @@ impl Shape {
         }
         let (mut asked, mut literals): (HashMap<String, Vec<String>>, _) = (HashMap::new(), BTreeSet::new());
         for text in self.texts() {
-            for hit in ASKED.captures_iter(text) {
-                let (Some(name), Some(list)) = (hit.get(1), hit.get(2)) else { continue };
-                let labels =
-                    QUOTED.captures_iter(list.as_str()).filter_map(|hit| hit.get(1)).map(|label| label.as_str().replace("''", "'"));
-                let known = asked.entry(super::identity::unquoted(name.as_str())).or_default();
-                for label in labels.filter(|label| !label.is_empty()) {
+            for (name, labels) in asked_in(text) {
+                let known = asked.entry(name).or_default();
+                for label in labels {
                     if !known.contains(&label) {
                         known.push(label);
                     }
@@ -282,6 +288,14 @@ impl Shape {
     /// Literals that policies and functions compare a column of this name with, as they are met.
     pub fn asked_for(&self, column: &str) -> &[String] {
         self.asked.get(column).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Literals that are asked of the column where others look into the table: in the policies of other tables and in functions.
+    pub fn asked_from_outside(&self, table: i64, column: &str) -> Vec<String> {
+        let policies =
+            self.policies.iter().filter(|policy| policy.table != table).flat_map(|policy| [&policy.using, &policy.check]).flatten();
+        let texts = policies.chain(self.functions.iter().map(|function| &function.body));
+        texts.flat_map(|text| asked_in(text)).filter(|(name, _)| name == column).flat_map(|(_, labels)| labels).collect()
     }
 
     /// Literals for a column of this name that stand where a function is called rather than where the column is compared:

@@ -14,7 +14,7 @@ use super::sample::Wanted;
 use super::shape::{Column, Shape, Table};
 pub use alternatives::alternatives;
 use words::{CLOSED, PRIVILEGED, PUBLIC, allowed, is_open, label, own_checks};
-pub use words::{asked, is_label, is_leading, is_privileged, is_public, labels};
+pub use words::{asked, is_label, is_leading, is_privileged, is_public, labels, opens_no_more};
 
 /// Whose a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -108,6 +108,12 @@ impl Model {
         }
     }
 
+    /// Whether a table's rows are what people join (a course, a board), where a session says nothing but which person it is.
+    pub(in crate::steps::row_security) fn is_of_group(&self, table: &Table, scope: &Scope) -> bool {
+        let own = |class: &KeyClass| matches!(class, KeyClass::Column(oid, number) if *oid == table.oid && table.key() == [*number]);
+        self.of_people() && *scope == Scope::Anchor && self.groups.iter().any(own)
+    }
+
     /// By whom a row of something that people share is owned: the person whom every policy that lets it be written asks for.
     fn owned(&self, shape: &Shape, table: &Table) -> Option<Scope> {
         let writes = || shape.policies_of(table.oid).filter(|policy| policy.permissive && policy.command != "r");

@@ -45,6 +45,13 @@ pub(super) fn label(shape: &Shape, table: &Table, column: &Column) -> Option<Str
     }
 }
 
+/// Whether the column may hold this label, and it opens no more than its own tenant nor says that something has ended.
+pub fn opens_no_more(table: &Table, column: &Column, label: &str) -> bool {
+    let allowed = allowed(table, column);
+    (allowed.is_empty() || allowed.iter().any(|other| other == label))
+        && ![&PRIVILEGED, &PUBLIC, &CLOSED].iter().any(|words| words.is_match(label))
+}
+
 /// Whether the column takes labels rather than keys: another column of each of its unique indexes tells rows apart.
 pub fn is_label(table: &Table, column: &Column) -> bool {
     !allowed(table, column).is_empty()
