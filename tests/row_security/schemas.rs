@@ -114,7 +114,7 @@ pub fn found(examined: &Examined) -> Found {
 
 macro_rules! schemas {
     ($($name:ident)*) => {
-        const NAMES: &[&str] = &[$(stringify!($name)),*];
+        pub const NAMES: &[&str] = &[$(stringify!($name)),*];
         $(#[tokio::test(flavor = "current_thread")]
         async fn $name() {
             decided_as_its_head_says(stringify!($name)).await;

@@ -6,9 +6,18 @@ use super::model::Scope;
 use super::probe::{Attempt, Control, Probe, names, quiet, raised, refused, shown_insert};
 use super::seed::{Rights, Seeded, identifier, scope_condition};
 use super::value::{World, literal};
-use super::world::{REPLICA, insert_sql};
+use super::world::{REPLICA, Row, insert_sql};
 use crate::domain::product::CellVerdict;
 use crate::pg::PgError;
+
+/// An UPDATE without a WHERE, as it was sent.
+struct Blind {
+    attempt: Attempt,
+    /// Whether every other row was taken away before.
+    alone: bool,
+    preparation: String,
+    statement: String,
+}
 
 impl Probe<'_> {
     pub(super) async fn update_foreign(
@@ -42,28 +51,25 @@ impl Probe<'_> {
             shown = if hit { whole } else { format!("{shown}; {whole}") };
         }
         let mut took = false;
-        if let Scope::Path { columns, .. } = ready.scope
-            && !hit
-            && self.worlds.replica
-            && ready.bytes <= BLIND_BYTES
-        {
+        if !hit && self.worlds.replica && ready.bytes <= BLIND_BYTES {
             // A narrow WITH CHECK refuses B's row as it is, but not once it is A's: a wide USING gives it away. Of a row of two parties, one
-            // of them is enough.
+            // of them is enough; at last it is made A's in everything.
             let key = ready.table.key();
-            let others = self.model.parties(self.shape, ready.table).into_iter().filter(|n| !columns.contains(n) && !key.contains(n));
-            for columns in std::iter::once(columns.clone()).chain(others.map(|n| vec![n])) {
-                if !columns.iter().all(|n| rights.updatable.contains(n)) || took {
+            let (columns, others) = match ready.scope {
+                Scope::Path { columns, .. } => (columns.as_slice(), self.model.parties(self.shape, ready.table)),
+                _ => (key, Vec::new()),
+            };
+            let others = others.into_iter().filter(|n| !columns.contains(n) && !key.contains(n));
+            let given = |n: &i16| rights.updatable.contains(n) && ready.table.column(*n).is_some_and(|column| !column.generated);
+            let all: Vec<i16> = ready.a.keys().copied().filter(given).collect();
+            for columns in std::iter::once(columns.to_vec()).chain(others.map(|n| vec![n])).chain([all]) {
+                if columns.is_empty() || !columns.iter().all(|n| rights.updatable.contains(n)) || took {
                     continue;
                 }
-                let sets: Vec<String> = columns
-                    .iter()
-                    .filter_map(|n| Some(format!("{} = {}", ready.table.column(*n)?.sql, literal(ready.a.get(n)?.as_deref()))))
-                    .collect();
-                let everywhere = format!("UPDATE {name} SET {}", sets.join(", "));
-                let claim = self.attempt(REPLICA, &everywhere, &truth).await?;
-                took = touched(&claim);
-                tried = Tried::touch(ready.table, &ready.at_b, REPLICA, &everywhere);
-                let whole = format!("UPDATE {name} SET {} = <A's>", names(ready.table, &columns));
+                let claim = self.blind(ready, &self.sets_sql(ready, ready.a, &columns), &ready.at_b, &truth).await?;
+                took = touched(&claim.attempt);
+                tried = Tried::touch(ready.table, &ready.at_b, &claim.preparation, &claim.statement);
+                let whole = format!("UPDATE {name} SET ({}) = <A's>", names(ready.table, &columns));
                 shown = if took { whole } else { format!("{shown}; {whole}") };
             }
         }
@@ -170,9 +176,9 @@ impl Probe<'_> {
         let mut hit = became(&attempt, expected);
         if !hit && self.worlds.replica && ready.bytes <= BLIND_BYTES {
             // With a WHERE the new row must also pass the SELECT policies, which hides a missing WITH CHECK.
-            (preparation, sent) = (REPLICA.to_owned(), format!("UPDATE {name} SET {}", self.sets_sql(ready, columns)));
-            let blind = self.attempt(REPLICA, &sent, &truth).await?;
-            hit = became(&blind, ready.with_b + 1);
+            let blind = self.blind(ready, &self.sets_sql(ready, ready.b, columns), &ready.at_a, &truth).await?;
+            hit = became(&blind.attempt, if blind.alone { 1 } else { ready.with_b + 1 });
+            (preparation, sent) = (blind.preparation, blind.statement);
             let whole = format!("UPDATE {name} SET {} = <B's>", names(ready.table, columns));
             shown = if hit { whole } else { format!("{shown}; {whole}") };
         }
@@ -210,14 +216,30 @@ impl Probe<'_> {
         Ok(())
     }
 
-    pub(super) fn move_sql(&self, ready: &Seeded<'_>, columns: &[i16]) -> String {
-        format!("UPDATE {} SET {} WHERE {}", ready.table.sql, self.sets_sql(ready, columns), ready.at_a)
+    /// An UPDATE that reads no column and so asks no SELECT policy, past triggers. Where a key stops it that only one row can have, it is
+    /// tried on the row alone: the session need not have a row of its own yet.
+    async fn blind(&self, ready: &Seeded<'_>, sets: &str, at: &str, truth: &str) -> Result<Blind, PgError> {
+        let statement = format!("UPDATE {} SET {sets}", ready.table.sql);
+        let attempt = self.attempt(REPLICA, &statement, truth).await?;
+        match (&attempt, self.worlds.away(self.shape, ready.table, &format!("({at}) IS NOT TRUE"))) {
+            (Err(error), Some(others)) if error.is("23505") => {
+                let preparation = format!("{others}; {REPLICA}");
+                let attempt = self.attempt(&preparation, &statement, truth).await?;
+                Ok(Blind { attempt, alone: true, preparation, statement })
+            }
+            _ => Ok(Blind { attempt, alone: false, preparation: REPLICA.to_owned(), statement }),
+        }
     }
 
-    pub(super) fn sets_sql(&self, ready: &Seeded<'_>, columns: &[i16]) -> String {
+    pub(super) fn move_sql(&self, ready: &Seeded<'_>, columns: &[i16]) -> String {
+        format!("UPDATE {} SET {} WHERE {}", ready.table.sql, self.sets_sql(ready, ready.b, columns), ready.at_a)
+    }
+
+    /// `column = value, …` with the values of a row.
+    fn sets_sql(&self, ready: &Seeded<'_>, like: &Row, columns: &[i16]) -> String {
         let sets: Vec<String> = columns
             .iter()
-            .filter_map(|n| Some(format!("{} = {}", ready.table.column(*n)?.sql, literal(ready.b.get(n)?.as_deref()))))
+            .filter_map(|n| Some(format!("{} = {}", ready.table.column(*n)?.sql, literal(like.get(n)?.as_deref()))))
             .collect();
         sets.join(", ")
     }

@@ -11,27 +11,40 @@ use crate::domain::product::CellVerdict;
 use crate::pg::PgError;
 
 impl Probe<'_> {
-    /// All cells of a table in this context.
+    /// All cells of a table in this context, or those up to the first after which it is enough.
     pub(super) async fn table(
         &self,
         ready: &Seeded<'_>,
         rights: &Rights,
         control: &[Control; 4],
         matrix: &mut Matrix,
+        enough: &dyn Fn(&Matrix) -> bool,
     ) -> Result<(), PgError> {
-        self.select(ready, rights, &control[0], matrix).await?;
-        self.insert_foreign(ready, rights, &control[1], matrix).await?;
-        self.update_foreign(ready, rights, &control[2], matrix).await?;
-        self.delete_foreign(ready, rights, &control[3], matrix).await?;
-        if rights.truncate && matches!(self.context, Context::Member | Context::Fresh) {
+        let [read, insert, update, delete] = control;
+        self.select(ready, rights, read, matrix).await?;
+        if !enough(matrix) {
+            self.insert_foreign(ready, rights, insert, matrix).await?;
+        }
+        if !enough(matrix) {
+            self.update_foreign(ready, rights, update, matrix).await?;
+        }
+        if !enough(matrix) {
+            self.delete_foreign(ready, rights, delete, matrix).await?;
+        }
+        if rights.truncate && matches!(self.context, Context::Member | Context::Fresh) && !enough(matrix) {
             self.truncate(ready, matrix).await?;
         }
-        if self.context.is_member() {
-            self.insert_into(ready, rights, &control[1], matrix).await?;
-            self.insert_under(ready, rights, &control[1], matrix).await?;
-            self.move_own(ready, rights, &control[2], matrix).await?;
-            self.move_to_nobody(ready, rights, &control[2], matrix).await?;
-            self.upsert(ready, rights, &control[1], matrix).await?;
+        if !self.context.is_member() || enough(matrix) {
+            return Ok(());
+        }
+        self.insert_into(ready, rights, insert, matrix).await?;
+        self.insert_under(ready, rights, insert, matrix).await?;
+        if !enough(matrix) {
+            self.move_own(ready, rights, update, matrix).await?;
+        }
+        if !enough(matrix) {
+            self.move_to_nobody(ready, rights, update, matrix).await?;
+            self.upsert(ready, rights, insert, matrix).await?;
         }
         Ok(())
     }
@@ -190,7 +203,15 @@ impl Probe<'_> {
         let row = rights.given(row);
         let truth = format!("SELECT pg_catalog.count(*) FROM {name} WHERE {} AND {stamped}", stored(ready, &row));
         let insert = insert_sql(ready.table, &row, "");
-        let (verdict, why) = match self.attempt("", &insert, &truth).await? {
+        let (mut preparation, mut attempt) = (String::new(), self.attempt("", &insert, &truth).await?);
+        if matches!(&attempt, Err(error) if error.is("23505"))
+            && let Some(away) = self.worlds.away(self.shape, ready.table, &ready.at_a)
+        {
+            // Whoever has no such row yet may make it there in the first place.
+            attempt = self.attempt(&away, &insert, &truth).await?;
+            preparation = away;
+        }
+        let (verdict, why) = match attempt {
             Ok(numbers) if numbers.last() == Some(&1) => {
                 let meant = match self.meant(ready, columns, "a", &insert).await? {
                     None => self.shared(ready, columns, "a", &insert, &row).await?,
@@ -209,7 +230,7 @@ impl Probe<'_> {
         };
         let shown = shown_insert(ready.table, &row, &format!("a row of A, {} = B's", names(ready.table, columns)));
         self.cell(ready, COMMAND, verdict, why, Some(shown), matrix);
-        matrix.tried(Tried::growth(ready.table, &format!("{} AND {stamped}", condition(ready.table, &row)), "", &insert));
+        matrix.tried(Tried::growth(ready.table, &format!("{} AND {stamped}", condition(ready.table, &row)), &preparation, &insert));
         Ok(())
     }
 

@@ -118,7 +118,8 @@ pub async fn isolate(scratch: &Target, stated: &Tenancy, say: &dyn Fn(&str)) -> 
     lines.extend(matrix.once);
     let (cells, replica) = (matrix.cells, worlds.replica);
     let rules = opened::rules(&shape);
-    let grounds = Some(Box::new(Grounds { shape, model, worlds }));
+    let asked_with = super::parameters(&shape, &model, stated);
+    let grounds = Some(Box::new(Grounds { shape, model, worlds, asked_with }));
     Ok(Isolation { cells, evidence, lines, replica, connected_as, duration_us, tables, rules, grounds })
 }
 

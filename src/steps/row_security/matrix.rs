@@ -13,7 +13,7 @@ use super::controls::Controls;
 use super::hop;
 use super::identity;
 use super::labels::{Label, Place};
-use super::model::{Model, Scope};
+use super::model::{Model, Scope, Scoped};
 use super::openings;
 use super::probe::{Control, Probe};
 use super::second::Twice;
@@ -241,7 +241,7 @@ impl Matrix {
                 }
                 false => controls.best(role, oid),
             };
-            probe.table(ready, &rights, &control, self).await?;
+            probe.table(ready, &rights, &control, self, &|_| false).await?;
         }
         let label = match context {
             Context::Labelled(n) => concerned.get(n),
@@ -315,6 +315,11 @@ impl Matrix {
         Ok(())
     }
 
+    /// Whether a statement on the table was cancelled.
+    pub(super) fn took_too_long(&self, table: i64) -> bool {
+        self.stopped.contains(&table)
+    }
+
     #[allow(clippy::too_many_arguments, reason = "a cell has that many coordinates")]
     pub(super) fn push(
         &mut self,
@@ -373,26 +378,28 @@ impl Matrix {
 impl Matrix {
     /// What is shown on purpose, or perhaps: a table of persons' own rows that a policy shows to everybody who comes is everybody's to read,
     /// and a condition that may as well have forgotten the tenant leaves the table undecided.
-    pub(super) fn weigh(&mut self, shape: &Shape, model: &Model) {
+    pub(super) fn meant(shape: &Shape, model: &Model, table: &Table, scoped: &Scoped) -> Option<(CellVerdict, String)> {
+        if model.everybodys.contains(&table.oid) {
+            return Some((CellVerdict::Shared, "ledger.toml says that everybody may read it".to_owned()));
+        }
+        let shown = openings::shown_to_all(shape, model, table)
+            .filter(|_| model.is_of_person(shape, table, &scoped.scope) || model.is_of_group(table, &scoped.scope));
+        shown.map(|(policy, before_signing_in)| match before_signing_in {
+            true => (CellVerdict::Shared, format!("policy {policy} shows every row to sessions that did not sign in")),
+            false => (
+                CellVerdict::Undecided,
+                format!(
+                    "policy {policy} shows every person's row to whoever signed in: a directory, or forgotten; if it is meant, name the table in [tenancy] everybodys"
+                ),
+            ),
+        })
+    }
+
+    /// Puts what is meant in the place of the leaks that it is seen by.
+    fn weigh(&mut self, shape: &Shape, model: &Model) {
         for scoped in &model.tables {
             let Some(table) = shape.table(scoped.oid) else { continue };
-            let shown = openings::shown_to_all(shape, model, table)
-                .filter(|_| model.is_of_person(shape, table, &scoped.scope) || model.is_of_group(table, &scoped.scope));
-            let weighed = match shown {
-                _ if model.everybodys.contains(&table.oid) => {
-                    Some((CellVerdict::Shared, "ledger.toml says that everybody may read it".to_owned()))
-                }
-                Some((policy, true)) => {
-                    Some((CellVerdict::Shared, format!("policy {policy} shows every row to sessions that did not sign in")))
-                }
-                Some((policy, false)) => Some((
-                    CellVerdict::Undecided,
-                    format!(
-                        "policy {policy} shows every person's row to whoever signed in: a directory, or forgotten; if it is meant, name the table in [tenancy] everybodys"
-                    ),
-                )),
-                None => None,
-            };
+            let weighed = Self::meant(shape, model, table, scoped);
             if let Some((verdict, why)) = weighed {
                 let read =
                     |cell: &&mut Cell| cell.table == table.oid && cell.cell.command == "SELECT" && cell.cell.verdict == CellVerdict::Leak;
@@ -424,7 +431,7 @@ pub(super) struct Asked<'a> {
 }
 
 /// The tables whose policies ask for a label: in their own text, in a function they call, or through the policies of a table they read.
-fn concerned(shape: &Shape, asking: &Asking<'_>, label: &Label) -> BTreeSet<i64> {
+pub(super) fn concerned(shape: &Shape, asking: &Asking<'_>, label: &Label) -> BTreeSet<i64> {
     let mut words = vec![
         format!("'{}'", label.label.replace('\'', "''")),
         format!("{{{}}}", label.label),

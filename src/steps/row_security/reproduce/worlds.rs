@@ -67,7 +67,7 @@ impl Script {
 
 /// The script of a leaking cell; `None` where the worlds cannot be brought along.
 pub(super) fn script(grounds: &Grounds, cell: &Cell, path: &str) -> Option<Script> {
-    let Grounds { shape, model, worlds } = grounds;
+    let Grounds { shape, model, worlds, .. } = grounds;
     let tried = cell.tried.as_ref()?;
     // A second membership is made by trial.
     if !worlds.replica || matches!(cell.context, Context::Second | Context::SecondLabelled(_)) {
