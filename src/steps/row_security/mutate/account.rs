@@ -57,6 +57,7 @@ impl Trial {
         match (tried.cells, tried.slow) {
             (false, _) => "its cells could not be tried: no rows of two tenants".into(),
             (_, true) => format!("its statements took longer than {SLOW_TIMEOUT_MS} ms"),
+            _ if tried.policies == Some(Answer::Unknown) => "no cell saw a difference, and the policies could not be asked".into(),
             _ => "no cell and no check saw a difference".into(),
         }
     }
