@@ -101,11 +101,12 @@ fn word(command: &str) -> &'static str {
     }
 }
 
-/// An expression that raises lets nothing through; one that cannot be asked so, or took too long, says nothing.
+/// An expression that raises (a setting that was never set: 42704) lets nothing through; one that cannot be asked so, or took too long, says
+/// nothing.
 fn unasked(error: &PgError) -> Option<bool> {
     let state = error.sqlstate.as_deref().unwrap_or_default();
     match state {
-        "42501" | "42P17" => Some(false),
+        "42501" | "42P17" | "42704" => Some(false),
         "" | "57014" | "55P03" => None,
         state if state.starts_with("42") => None,
         _ => Some(false),
