@@ -176,7 +176,7 @@ impl Probe<'_> {
             }
             for (text, shown) in values {
                 let set = format!("{} = {}", column.sql, literal(Some(&text)));
-                if rights.update && rights.updatable.contains(&column.number) && !(table.key().contains(&column.number) && !labelled) {
+                if rights.update && rights.updatable.contains(&column.number) && (labelled || !table.key().contains(&column.number)) {
                     writes.push((
                         format!("UPDATE {} SET {set} WHERE {}", table.sql, ready.at_a),
                         format!("UPDATE {} SET {} = {shown} WHERE <key of A's row>", table.sql, column.sql),
