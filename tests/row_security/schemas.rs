@@ -124,7 +124,7 @@ macro_rules! schemas {
 
 schemas! {
     academy accounts_kit agents app_roles borrowing chats claimed_roles clinic composite_keys django family guc_int guc_text guc_uuid helpers hostile jwt_tenant
-    mandant market mixed nested newcomers parties permission_lists postgrest prisma role_list role_per_tenant seats sessions sharded shares starter
+    mandant market mixed nested newcomers parties permission_lists postgrest prisma role_groups role_list role_per_tenant seats sessions sharded shares starter
     supabase_per_user supabase_saas text_claims tree triggers two_step units user_int views
 }
 

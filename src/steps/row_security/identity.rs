@@ -92,7 +92,7 @@ static AMONG: LazyLock<Regex> = LazyLock::new(|| {
 /// The role's own name beside a column.
 static OWN_NAME: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r#"(?i)([A-Za-z_][\w$]*)"?\)?(?:::[\w ]+?)?\s*=\s*\(*(?:SELECT\s+)?\(?CURRENT_USER\b|\bCURRENT_USER\)?(?:::[\w ]+?)?\)?\s*=\s*\(?(?:[A-Za-z_]\w*\.)?([A-Za-z_][\w$]*)"#,
+        r#"(?i)([A-Za-z_][\w$]*)"?\)?(?:::[\w ]+?)?\s*=\s*\(*(?:SELECT\s+)?\(?CURRENT_USER\b|\bCURRENT_USER\)?(?:::[\w ]+?)?\)?\s*=\s*\(?(?:[A-Za-z_]\w*\.)?([A-Za-z_][\w$]*)|\bpg_has_role\(\s*(?:(?:CURRENT_USER|SESSION_USER)\s*,\s*)?\(*(?:[A-Za-z_]\w*\.)?([A-Za-z_][\w$]*)"#,
     )
 });
 static STEP: LazyLock<Regex> = LazyLock::new(|| pattern(r"->>?\s*'([^']+)'"));
@@ -135,7 +135,10 @@ pub fn find(shape: &Shape) -> Found {
         }
         compare(text, table, &functions, &mut found.comparisons);
         for hit in OWN_NAME.captures_iter(text) {
-            let Some(column) = hit.get(1).or(hit.get(2)) else { continue };
+            let Some(column) = hit.get(1).or(hit.get(2)).or(hit.get(3)) else { continue };
+            if ["current_user", "session_user"].contains(&column.as_str().to_lowercase().as_str()) {
+                continue; // whether the role is a member of another one, which no column names
+            }
             let source = Source { setting: ROLE_NAME.to_owned(), claim: Vec::new() };
             found.sources.insert(source.clone());
             found.comparisons.insert(Comparison { table, column: column.as_str().to_owned(), source });
@@ -250,7 +253,7 @@ pub fn functions_that_read(shape: &Shape) -> BTreeSet<String> {
 /// Whether an expression or body asks who is asking.
 pub fn reads_identity(text: &str, functions: &BTreeSet<String>) -> bool {
     let lower = text.to_ascii_lowercase();
-    ["current_setting", "current_user", "session_user", "current_role"].iter().any(|word| lower.contains(word))
+    ["current_setting", "current_user", "session_user", "current_role", "pg_has_role"].iter().any(|word| lower.contains(word))
         || functions.iter().any(|name| text.contains(name.as_str()))
 }
 

@@ -302,6 +302,13 @@ fn text(column: Option<&Column>, number: u64, world: World) -> String {
     }
 }
 
+/// Whether a date's name says that something holds until then: a share, a seat, an invitation.
+fn ends(name: &str) -> bool {
+    static ENDS: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"(?i)expir|(^|_)(until|ends?|thru|through)($|_)|valid_?to|deadline|ends_?(at|on)$"));
+    ENDS.is_match(name)
+}
+
 /// A value for a column that identifies nothing. `None`: no value of this type is known.
 pub fn plain(shape: &Shape, table: &Table, column: &Column) -> Option<String> {
     if let Some(label) = label(shape, table, column) {
@@ -319,6 +326,8 @@ pub fn plain(shape: &Shape, table: &Table, column: &Column) -> Option<String> {
             false => "false".into(),
         },
         ("int2" | "int4" | "int8" | "oid" | "numeric" | "float4" | "float8" | "money", _) => "1".into(),
+        ("date", _) if ends(&column.name) => "2999-01-02".into(),
+        ("timestamp" | "timestamptz", _) if ends(&column.name) => "2999-01-02 03:04:05+00".into(),
         ("date", _) => "2026-01-02".into(),
         ("timestamp" | "timestamptz", _) => "2026-01-02 03:04:05+00".into(),
         ("time" | "timetz", _) => "03:04:05".into(),
@@ -363,6 +372,12 @@ pub fn literal(value: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_ends_has_not_ended() {
+        assert!(["expires_at", "valid_until", "valid_to", "endsAt", "end_date", "ends_on", "expiry"].iter().all(|name| ends(name)));
+        assert!(!["created_at", "sender", "weekend_rate", "starts_at", "friend_since"].iter().any(|name| ends(name)));
+    }
 
     #[test]
     fn the_parts_of_a_path_are_what_its_policy_says() {

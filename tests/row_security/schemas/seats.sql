@@ -8,7 +8,7 @@ CREATE TABLE public.seats (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), firm_i
 CREATE TABLE public.addresses (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), person_id uuid NOT NULL REFERENCES public.people, email text NOT NULL, is_verified boolean NOT NULL DEFAULT false);
 CREATE TABLE public.plans (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), firm_id uuid NOT NULL REFERENCES public.firms, title text NOT NULL);
 CREATE TABLE public.books (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), person_id uuid NOT NULL REFERENCES public.people, title text NOT NULL);
-CREATE TABLE public.lendings (book_id uuid NOT NULL REFERENCES public.books, reader_id uuid NOT NULL REFERENCES public.people, PRIMARY KEY (book_id, reader_id));
+CREATE TABLE public.lendings (book_id uuid NOT NULL REFERENCES public.books, reader_id uuid NOT NULL REFERENCES public.people, expires_at timestamptz NOT NULL, PRIMARY KEY (book_id, reader_id));
 CREATE TABLE public.notices (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, app_name text NOT NULL, firm_id uuid NOT NULL REFERENCES public.firms, body text NOT NULL);
 CREATE FUNCTION public.me() RETURNS uuid LANGUAGE sql STABLE AS $$ SELECT nullif(current_setting('seat.person', true), '')::uuid $$;
 CREATE FUNCTION public.my_firms() RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER AS $$ SELECT firm_id FROM seats WHERE person_id = me() $$;
@@ -27,7 +27,7 @@ CREATE POLICY own ON public.addresses USING (person_id = me());
 CREATE POLICY verified ON public.addresses FOR SELECT USING (is_verified);
 CREATE POLICY mine ON public.plans USING (firm_id IN (SELECT my_firms()));
 CREATE POLICY own ON public.books USING (person_id = me());
-CREATE POLICY lent ON public.books FOR SELECT USING (id IN (SELECT l.book_id FROM public.lendings l WHERE l.reader_id = me()));
+CREATE POLICY lent ON public.books FOR SELECT USING (id IN (SELECT l.book_id FROM public.lendings l WHERE l.reader_id = me() AND l.expires_at > now()));
 -- Readers lend themselves what they like.
 CREATE POLICY own ON public.lendings USING (reader_id = me());
 CREATE POLICY mine ON public.notices USING (app_name = current_setting('seat.app_name', true) AND firm_id IN (SELECT my_firms()));

@@ -8,7 +8,8 @@ use regex::Regex;
 use super::{Meaning, Model};
 use crate::config::Tenancy;
 use crate::steps::row_security::identity::{self, Source};
-use crate::steps::row_security::shape::{self, Shape};
+use crate::steps::row_security::openings;
+use crate::steps::row_security::shape::{self, Policy, Shape};
 use crate::steps::row_security::value::World;
 
 impl Model {
@@ -131,10 +132,20 @@ static SERVICE: LazyLock<Regex> = LazyLock::new(|| {
     .unwrap()
 });
 
-/// Whether a role is let into every row on purpose: policies of its own alone, each of them `true`, and a name that says so.
+/// Whether a role is let into every row on purpose: policies of its own alone, each of them `true`, or one that asks for the role and for
+/// nothing else, and a name that says so.
 fn is_service(shape: &Shape, role: &str) -> bool {
     let mut own = shape.policies.iter().filter(|policy| policy.roles.iter().any(|name| name == role)).peekable();
+    let quoted = format!("'{}'", role.replace('\'', "''"));
+    let asked = |policy: &Policy| {
+        let parts = policy.using.as_deref().map(openings::disjuncts).unwrap_or_default();
+        parts.into_iter().any(|part| {
+            part.contains(&quoted)
+                && (part.starts_with("pg_has_role(") || part.contains("CURRENT_USER"))
+                && openings::conjuncts(part).len() == 1
+        })
+    };
     SERVICE.is_match(role)
-        && own.peek().is_some()
+        && (own.peek().is_some() || shape.policies.iter().any(asked))
         && own.all(|policy| [&policy.using, &policy.check].into_iter().flatten().all(|text| text == "true"))
 }
