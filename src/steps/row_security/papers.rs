@@ -88,8 +88,14 @@ pub fn coverage(evidence: &[Evidence], model: &Value, headline: &str, mutation: 
 /// What breaking the policies showed.
 fn broken(mutation: &Mutation) -> String {
     let mut out = format!(
-        "\n## Broken policies\n\nIn the scratch copy {} of {} ways to break a policy or a table were tried, each rolled back: {} were noticed ({} by the probe, {} by catalog checks), {} cannot matter.\n",
-        mutation.tried, mutation.total, mutation.noticed, mutation.by_probe, mutation.by_checks, mutation.explained
+        "\n## Broken policies\n\nIn the scratch copy {} of {} ways to break a policy or a table were tried, each rolled back: {} of the {} that matter were noticed ({} by the probe, {} by catalog checks), {} cannot matter.\n",
+        mutation.tried,
+        mutation.total,
+        mutation.noticed,
+        mutation.tried - mutation.explained,
+        mutation.by_probe,
+        mutation.by_checks,
+        mutation.explained
     );
     if mutation.has_tests {
         out.push_str(&format!(
