@@ -41,6 +41,7 @@ pub mod server;
 pub mod shape;
 mod truth;
 pub mod value;
+mod weigh;
 pub mod world;
 
 use std::collections::BTreeMap;
@@ -236,7 +237,17 @@ pub fn parameters(shape: &Shape, model: &Model, stated: &Tenancy) -> Value {
             Some((table.sql.clone(), path))
         })
         .collect();
-    json!({ "tables": tables, "roles": model.roles, "scopes": scopes, "force": stated.force })
+    // Tables whose rows are shown on purpose: true where that is sure, false where it may as well have been forgotten.
+    let shown: serde_json::Map<String, Value> = model
+        .tables
+        .iter()
+        .filter_map(|scoped| {
+            let table = shape.table(scoped.oid)?;
+            let (verdict, _) = weigh::meant(shape, model, table, scoped)?;
+            Some((table.sql.clone(), json!(verdict == CellVerdict::Shared)))
+        })
+        .collect();
+    json!({ "tables": tables, "roles": model.roles, "scopes": scopes, "shown": shown, "force": stated.force })
 }
 
 /// Asks every query check of this step.

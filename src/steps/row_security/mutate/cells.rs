@@ -21,6 +21,7 @@ use crate::steps::row_security::openings;
 use crate::steps::row_security::probe::{Control, Probe};
 use crate::steps::row_security::seed::{self, Rights, Seeded, client_path, prepare, rights_on};
 use crate::steps::row_security::shape::{Shape, Table};
+use crate::steps::row_security::weigh::meant;
 use crate::steps::row_security::world::put_through;
 
 /// The catalog checks that a broken policy can concern.
@@ -97,8 +98,7 @@ impl<'a> Unbroken<'a> {
     /// Whether the matrix found what was not found unbroken and is not meant for everybody.
     fn is_noticed(&self, matrix: &Matrix, table: &Table) -> bool {
         let Grounds { shape, model, .. } = self.grounds;
-        let meant =
-            model.tables.iter().find(|scoped| scoped.oid == table.oid).and_then(|scoped| Matrix::meant(shape, model, table, scoped));
+        let meant = model.tables.iter().find(|scoped| scoped.oid == table.oid).and_then(|scoped| meant(shape, model, table, scoped));
         let new = |Cell { cell, .. }: &Cell| {
             let known = self.leaks.contains(&(cell.table.clone(), cell.command.clone(), cell.context.clone()));
             let shown = cell.command == "SELECT" && meant.is_some();
