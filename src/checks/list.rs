@@ -116,6 +116,7 @@ const ROW_SECURITY: &[&str] = &[
     include_str!("../../queries/row-security/rls-policy-error.sql"),
     include_str!("../../queries/row-security/rls-other-ways.sql"),
     include_str!("../../queries/row-security/rls-second-membership.sql"),
+    include_str!("../../queries/row-security/rls-truncate.sql"),
     include_str!("../../queries/row-security/rls-opened-by-migration.sql"),
     include_str!("../../queries/row-security/rls-policies-kept.sql"),
     include_str!("../../queries/row-security/isolation-tests.sql"),

@@ -435,3 +435,25 @@ async fn an_owner_whom_the_application_can_become_is_a_context_of_its_own() {
     assert_eq!(as_owner(&forced).iter().filter(|cell| cell.ends_with("Isolated")).count(), 8, "{:?}", as_owner(&forced));
     admin.batch("REVOKE house_owner FROM house_app").await.unwrap();
 }
+
+/// TRUNCATE asks no policy: a role that holds it is named, and the tables that its policies keep apart are not called leaking for it.
+#[tokio::test(flavor = "current_thread")]
+async fn truncate_is_a_question_of_its_own() {
+    let sql = "CREATE TABLE public.tenants (id int PRIMARY KEY);
+CREATE TABLE public.notes (id int PRIMARY KEY, tenant_id int NOT NULL REFERENCES public.tenants, body text);
+ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY; ALTER TABLE public.notes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY t ON public.tenants USING (id = nullif(current_setting('app.tenant_id', true), '')::int);
+CREATE POLICY n ON public.notes USING (tenant_id = nullif(current_setting('app.tenant_id', true), '')::int);
+GRANT ALL ON ALL TABLES IN SCHEMA public TO emptying_app;";
+    for (more, bad) in [("", ["public.notes", "public.tenants"].as_slice()), ("REVOKE TRUNCATE ON ALL TABLES IN SCHEMA public FROM emptying_app", &[])] {
+        let examined = examined(&["emptying_app"], &format!("{sql}{more}")).await;
+        assert!(isolated(&examined, "public.notes") && isolated(&examined, "public.tenants"), "{:?}", examined.leaks());
+        let of = |ok: bool| -> Vec<&str> {
+            examined.check("rls-truncate").rows.iter().filter(|row| row.ok == Some(ok)).map(|row| row.subject.as_str()).collect()
+        };
+        let mut named = of(false);
+        named.sort_unstable();
+        assert_eq!(named, bad, "{more}");
+        assert_eq!(of(true), Vec::<&str>::new(), "what nobody may empty is not asked");
+    }
+}

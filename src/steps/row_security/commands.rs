@@ -1,7 +1,7 @@
 //! The commands of the matrix that read and make rows, and the order of all.
 
 use super::context::Context;
-use super::matrix::{BLIND_BYTES, Matrix, Tried};
+use super::matrix::{BLIND_BYTES, Matrix, TRUNCATE, Tried};
 use super::model::Scope;
 use super::probe::{Control, Probe, names, quiet, refused, shown_insert, stored};
 use super::seed::{Rights, Seeded, scope_condition};
@@ -114,7 +114,7 @@ impl Probe<'_> {
         };
         let tried = Tried::touch(ready.table, &ready.at_b, "", &statement);
         let statement = (!self.api_only).then_some(statement);
-        self.cell(ready, "TRUNCATE", verdict, why, statement, matrix);
+        self.cell(ready, TRUNCATE, verdict, why, statement, matrix);
         matrix.tried(tried);
         Ok(())
     }

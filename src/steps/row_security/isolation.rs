@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::matrix::{Cell, Matrix, NO_PRIVILEGE};
+use super::matrix::{Cell, Matrix, NO_PRIVILEGE, TRUNCATE};
 use super::model::Model;
 use super::mutate::Grounds;
 use super::second::Twice;
@@ -22,13 +22,14 @@ use crate::pg::{Access, PgError, Target};
 
 /// What the probe is asked of, in the evidence.
 pub(super) const COPY: &str = "scratch:post-migration";
-const PROBES: [&str; 6] = [
+const PROBES: [&str; 7] = [
     "rls-isolation",
     "rls-isolation-no-context",
     "rls-isolation-existing-rows",
     "rls-policy-error",
     "rls-other-ways",
     "rls-second-membership",
+    "rls-truncate",
 ];
 
 /// What the probe came to.
@@ -93,6 +94,7 @@ pub async fn isolate(scratch: &Target, stated: &Tenancy, say: &dyn Fn(&str)) -> 
                 "rls-isolation-no-context" => verdicts(&tables, &model.missing, &matrix, true),
                 "rls-isolation-existing-rows" => existing(&matrix),
                 "rls-second-membership" => Twice::subjects(&matrix.twice),
+                "rls-truncate" => emptied(&tables, &matrix),
                 "rls-other-ways" => reached
                     .names
                     .iter()
@@ -123,11 +125,20 @@ pub async fn isolate(scratch: &Target, stated: &Tenancy, say: &dyn Fn(&str)) -> 
     Ok(Isolation { cells, evidence, lines, replica, connected_as, duration_us, tables, rules, grounds })
 }
 
+/// One row per table that TRUNCATE was tried on: no policy decides about it, so that no policy is to blame.
+fn emptied(tables: &[String], matrix: &Matrix) -> Vec<SubjectRow> {
+    let of = |table: &String| -> Vec<&Cell> {
+        matrix.cells.iter().filter(|cell| cell.cell.command == TRUNCATE && cell.cell.table == *table).collect()
+    };
+    tables.iter().map(|table| (table, of(table))).filter(|(_, cells)| !cells.is_empty()).map(|(table, cells)| verdict(table, &cells)).collect()
+}
+
 /// One row per table: its cells in (or outside) the contexts without a tenant.
 fn verdicts(tables: &[String], missing: &[String], matrix: &Matrix, without: bool) -> Vec<SubjectRow> {
     // What could not be decided for any context stands in a cell of its own and counts in both questions.
     let mut cells: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
-    for cell in matrix.cells.iter().filter(|c| c.role.is_empty() || c.context.is_without() == without) {
+    let asks_policies = |cell: &&Cell| cell.cell.command != TRUNCATE;
+    for cell in matrix.cells.iter().filter(asks_policies).filter(|c| c.role.is_empty() || c.context.is_without() == without) {
         cells.entry(cell.cell.table.as_str()).or_default().push(cell);
     }
     let mut rows: Vec<SubjectRow> =

@@ -25,6 +25,9 @@ use crate::pg::{PgError, Target};
 /// Why nothing of a table was tried as a role.
 pub(super) const NO_PRIVILEGE: &str = "no privilege";
 
+/// The command that asks no policy.
+pub(super) const TRUNCATE: &str = "TRUNCATE";
+
 /// A statement that runs longer leaves its cell undecided.
 pub(super) const CELL_TIMEOUT_MS: u64 = 5_000;
 /// Statements without a WHERE are tried on tables up to this size, bytes.

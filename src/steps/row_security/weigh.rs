@@ -3,7 +3,7 @@
 
 use super::context::Context;
 use super::controls::Controls;
-use super::matrix::{Cell, Matrix};
+use super::matrix::{Cell, Matrix, TRUNCATE};
 use super::model::{Model, Scoped};
 use super::openings;
 use super::probe::Control;
@@ -24,7 +24,7 @@ impl Matrix {
                 "SELECT" => select,
                 "INSERT foreign" | "INSERT own into B" | "upsert" => insert,
                 "DELETE foreign" => delete,
-                "TRUNCATE" => continue,
+                TRUNCATE => continue,
                 _ => update,
             };
             let nothing_shown = matches!(own, Control::Refused | Control::Error(_));

@@ -1,0 +1,13 @@
+-- code: rls-truncate
+-- title: No role of the application empties a tenant table past its policies
+-- step: row-security
+-- severity: high
+-- min-subjects: 1
+-- kind: probe
+-- when-none: not-applicable
+-- why: TRUNCATE asks no policy and takes every tenant's rows; whoever may send it needs no leak
+-- fix: REVOKE TRUNCATE ON the table FROM the role and PUBLIC; no application needs it
+--
+-- In the scratch copy, as each role of the application that holds the privilege, with and without a context: B's row must still be there.
+-- A role that is reached through PostgREST alone sends no TRUNCATE. It is a question of its own, and no part of rls-isolation, because
+-- no policy mends it.
