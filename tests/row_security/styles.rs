@@ -445,7 +445,9 @@ ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY; ALTER TABLE public.notes E
 CREATE POLICY t ON public.tenants USING (id = nullif(current_setting('app.tenant_id', true), '')::int);
 CREATE POLICY n ON public.notes USING (tenant_id = nullif(current_setting('app.tenant_id', true), '')::int);
 GRANT ALL ON ALL TABLES IN SCHEMA public TO emptying_app;";
-    for (more, bad) in [("", ["public.notes", "public.tenants"].as_slice()), ("REVOKE TRUNCATE ON ALL TABLES IN SCHEMA public FROM emptying_app", &[])] {
+    for (more, bad) in
+        [("", ["public.notes", "public.tenants"].as_slice()), ("REVOKE TRUNCATE ON ALL TABLES IN SCHEMA public FROM emptying_app", &[])]
+    {
         let examined = examined(&["emptying_app"], &format!("{sql}{more}")).await;
         assert!(isolated(&examined, "public.notes") && isolated(&examined, "public.tenants"), "{:?}", examined.leaks());
         let of = |ok: bool| -> Vec<&str> {

@@ -130,7 +130,12 @@ fn emptied(tables: &[String], matrix: &Matrix) -> Vec<SubjectRow> {
     let of = |table: &String| -> Vec<&Cell> {
         matrix.cells.iter().filter(|cell| cell.cell.command == TRUNCATE && cell.cell.table == *table).collect()
     };
-    tables.iter().map(|table| (table, of(table))).filter(|(_, cells)| !cells.is_empty()).map(|(table, cells)| verdict(table, &cells)).collect()
+    tables
+        .iter()
+        .map(|table| (table, of(table)))
+        .filter(|(_, cells)| !cells.is_empty())
+        .map(|(table, cells)| verdict(table, &cells))
+        .collect()
 }
 
 /// One row per table: its cells in (or outside) the contexts without a tenant.

@@ -1,6 +1,6 @@
 //! The isolation matrix: table × command × context, each cell tried for real in the scratch copy, in a savepoint that is rolled back.
 //!
-//! For each role and context one connection of its own (a setting that was ever set is never NULL again). In each cell: the
+//! For each role and context connections of its own (a setting that was ever set is never NULL again). In each cell: the
 //! statement as the application's role, deferred constraints made immediate, then back to the connecting role, which bypasses row
 //! security and looks what really happened. A refusal counts only with its positive control: the same statement on the session's
 //! own row, by a member, is admitted.
@@ -30,6 +30,9 @@ pub(super) const TRUNCATE: &str = "TRUNCATE";
 
 /// A statement that runs longer leaves its cell undecided.
 pub(super) const CELL_TIMEOUT_MS: u64 = 5_000;
+/// Tables that are asked on one connection: what a server process keeps of each (plans, triggers' states) is looked through at every
+/// change of role, so that its statements become slower with every table.
+pub(super) const A_CONNECTION: usize = 125;
 /// Statements without a WHERE are tried on tables up to this size, bytes.
 pub(super) const BLIND_BYTES: u64 = 8 << 20;
 
@@ -173,12 +176,31 @@ impl Matrix {
         Ok(matrix)
     }
 
-    /// Every table as one role in one context, on a connection of its own.
+    /// Every table as one role in one context, on connections of its own.
     async fn context(
         &mut self,
         target: &Target,
         asked: Asked<'_>,
         seeded: &[Seeded<'_>],
+        concerned: &[BTreeSet<i64>],
+        controls: &mut Controls,
+        say: &dyn Fn(&str),
+    ) -> Result<(), PgError> {
+        let mut parts = seeded.chunks(A_CONNECTION).peekable();
+        while let Some(part) = parts.next() {
+            self.part(target, asked, (seeded, part), parts.peek().is_none(), concerned, controls, say).await?;
+        }
+        Ok(())
+    }
+
+    /// Some of the tables on a connection; on the last one the second look at all of them.
+    #[allow(clippy::too_many_arguments, reason = "what a connection is asked, and of what")]
+    async fn part(
+        &mut self,
+        target: &Target,
+        asked: Asked<'_>,
+        (seeded, part): (&[Seeded<'_>], &[Seeded<'_>]),
+        last: bool,
         concerned: &[BTreeSet<i64>],
         controls: &mut Controls,
         say: &dyn Fn(&str),
@@ -196,10 +218,10 @@ impl Matrix {
             Err(_) => return Ok(()),
         }
         let acting = context.role(model, role);
-        let rights = rights(&session, acting, seeded).await;
+        let rights = rights(&session, acting, if last { seeded } else { part }).await;
         let api_only = shape.api_only(role);
         let probe = Probe { session: &session, shape, model, worlds, role: acting, shown: &shown, context, api_only, seeded };
-        for ready in seeded {
+        for ready in part {
             if let Context::Labelled(n) = context
                 && !concerned.get(n).is_some_and(|tables| tables.contains(&ready.table.oid))
             {
@@ -249,7 +271,8 @@ impl Matrix {
             Context::Labelled(n) => concerned.get(n),
             _ => None,
         };
-        if (matches!(context, Context::Member | Context::Stranger) || label.is_some())
+        if last
+            && (matches!(context, Context::Member | Context::Stranger) || label.is_some())
             && let Ok(rights) = &rights
         {
             self.hops(&probe, asking, seeded, rights, label, say).await?;

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use super::context::{self, Context};
 use super::controls::Controls;
-use super::matrix::{Asked, Matrix};
+use super::matrix::{A_CONNECTION, Asked, Matrix};
 use super::memberships::{self, Membership};
 use super::model::{Meaning, Scope};
 use super::probe::{Control, Probe};
@@ -105,8 +105,10 @@ impl Matrix {
                 continue;
             }
             let asked = Asked { role, ..asked };
-            self.with_a_third(target, asked, seeded, &tables, &memberships, controls, say).await?;
-            self.with_b(target, asked, &tables, &memberships, controls).await?;
+            for part in tables.chunks(A_CONNECTION) {
+                self.with_a_third(target, asked, seeded, part, &memberships, controls, say).await?;
+                self.with_b(target, asked, part, &memberships, controls).await?;
+            }
         }
         Ok(())
     }
