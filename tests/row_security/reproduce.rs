@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
+use migration_ledger::config::Tenancy;
 use migration_ledger::steps::row_security::{isolate, reproduce};
 
+use super::schemas::Schema;
 use super::support::{TestDb, cluster};
 use super::{application, stated};
 
@@ -154,7 +156,7 @@ async fn the_script_of_what_only_a_member_can_do_brings_its_tenants_along() {
         databases.push(db);
     }
     let target = databases[0].target("postgres").await;
-    let mut isolation = isolate(&target, &migration_ledger::config::Tenancy::default(), &|_| ()).await.unwrap();
+    let mut isolation = isolate(&target, &Tenancy::default(), &|_| ()).await.unwrap();
     let grounds = isolation.grounds.take().unwrap();
     reproduce::attach(&target, &grounds, &isolation.cells, &mut isolation.evidence).await;
     let mut shown: Vec<String> = Vec::new();
@@ -212,4 +214,32 @@ async fn the_script_of_what_only_a_member_can_do_brings_its_tenants_along() {
         .await
         .unwrap();
     assert_eq!(rows.get::<_, i64>(0), 3, "everything is rolled back");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn the_script_of_what_a_second_membership_opens_makes_that_membership() {
+    if !cluster().bin().join("psql").exists() {
+        crate::support::not_tested("the_script_of_what_a_second_membership_opens: this server's programs bring no psql");
+        return;
+    }
+    let defect = "alter policy admins_up on public.projects using (team_id in (select app.my_teams())
+        and exists (select from public.team_members as m where m.person_id = app.me() and m.role = 'admin'));
+        create policy consultants on public.projects for select using ((select count(*) from app.my_teams()) > 1);";
+    let teams = Schema { sql: super::second::TEAMS.to_owned(), path: "teams".into() };
+    let (probed, leaking, mended) = (teams.database(defect).await, teams.database(defect).await, teams.database("").await);
+    let target = probed.target("postgres").await;
+    let mut isolation = isolate(&target, &Tenancy::default(), &|_| ()).await.unwrap();
+    let grounds = isolation.grounds.take().unwrap();
+    reproduce::attach(&target, &grounds, &isolation.cells, &mut isolation.evidence).await;
+    let leaks = isolation.evidence.iter().filter(|evidence| evidence.check.as_str() == "rls-isolation").flat_map(|evidence| &evidence.rows);
+    let mut shown = Vec::new();
+    for cell in leaks.filter(|row| row.ok == Some(false)).flat_map(|row| row.detail["cells"].as_array().unwrap()) {
+        let Some(script) = cell["psql"].as_str() else { continue };
+        shown.push(cell["command"].as_str().unwrap().to_owned());
+        let (ran, reached, out) = psql(&leaking.name, script);
+        assert!(ran && reached.is_some_and(|rows| rows > 0), "{script}\n{out}");
+        let (ran, reached, out) = psql(&mended.name, script);
+        assert!(if ran { reached == Some(0) } else { out.contains("row-level security") }, "{script}\n{out}");
+    }
+    assert!(["SELECT", "UPDATE in A", "INSERT foreign"].iter().all(|command| shown.iter().any(|one| one == command)), "{shown:?}");
 }

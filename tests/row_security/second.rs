@@ -8,7 +8,7 @@ use super::schemas::Schema;
 const CHECK: &str = "rls-second-membership";
 
 /// Teams with members, who are plain ones or admins; projects and their notes.
-const TEAMS: &str = "-- roles: second_app
+pub const TEAMS: &str = "-- roles: second_app
 create schema app;
 create function app.me() returns uuid language sql stable as $$ select nullif(current_setting('app.user_id', true), '')::uuid $$;
 create table public.people (id uuid primary key, name text not null);

@@ -13,7 +13,7 @@ use super::model::{KeyClass, Model};
 use super::seed::identifier;
 use super::shape::{Column, Shape, Table};
 use super::value::World;
-use super::world::{REPLICA, Row, Worlds, compose, condition};
+use super::world::{REPLICA, Row, Worlds, compose, condition, insert_sql};
 use crate::pg::{PgError, Session};
 
 /// A table whose rows make persons members of tenants.
@@ -61,8 +61,14 @@ pub(super) fn find(shape: &Shape, model: &Model, worlds: &Worlds) -> Vec<Members
     tables.filter_map(of).collect()
 }
 
-/// A's person's rows in the other tenant.
-pub(super) type Joined = Vec<(i64, Row)>;
+/// A's person in the other tenant.
+#[derive(Debug, Default)]
+pub(super) struct Joined {
+    /// His rows there.
+    rows: Vec<(i64, Row)>,
+    /// What was sent for them and for the tenant, past triggers and keys.
+    pub(super) sql: Vec<String>,
+}
 
 /// Makes A's person a member of the other tenant too, in the open transaction; the inner error says why he cannot be.
 pub(super) async fn join(
@@ -76,23 +82,25 @@ pub(super) async fn join(
     if worlds.replica {
         session.batch(REPLICA).await?;
     }
+    let mut joined = Joined::default();
     if other == World::Stranger {
         for table in above(shape, model, memberships) {
             let like = worlds.row(table.oid, World::A);
             let row = compose(shape, model, table, other, 0, like);
-            if let Err(error) = mend::insert(session, shape, model, table, other, row, true).await? {
-                return Ok(Err(error));
+            match mend::insert(session, shape, model, table, other, row, true).await? {
+                Ok(row) => joined.sql.push(insert_sql(table, &row, "")),
+                Err(error) => return Ok(Err(error)),
             }
         }
     }
-    let mut joined = Vec::new();
     for membership in memberships {
         let (Some(table), Some(of_a)) = (shape.table(membership.table), worlds.row(membership.table, World::A)) else { continue };
         let row = row_in(shape, model, worlds, membership, table, of_a, other);
         match mend::insert(session, shape, model, table, other, row, true).await? {
             // What was mended may no longer say that this person is a member of that tenant.
             Ok(row) if membership.persons.iter().all(|n| row.get(n) == of_a.get(n)) && apart(membership, &row, of_a) => {
-                joined.push((table.oid, row));
+                joined.sql.push(insert_sql(table, &row, ""));
+                joined.rows.push((table.oid, row));
             }
             Ok(_) => return Ok(Err(PgError::other(format!("no second row of a person's stands in {}", table.sql)))),
             Err(error) => return Ok(Err(error)),
@@ -180,7 +188,7 @@ pub(super) fn leave(shape: &Shape, worlds: &Worlds, memberships: &[Membership]) 
 /// is none of these memberships'.
 pub(super) fn labelled(shape: &Shape, worlds: &Worlds, joined: &Joined, label: &Label) -> Option<(String, String)> {
     let Place::Row { table, sql, list, .. } = &label.place else { return None };
-    let (table, row) = joined.iter().find(|(oid, _)| oid == table).and_then(|(oid, row)| Some((shape.table(*oid)?, row)))?;
+    let (table, row) = joined.rows.iter().find(|(oid, _)| oid == table).and_then(|(oid, row)| Some((shape.table(*oid)?, row)))?;
     let (at, at_a) = (condition(table, row), worlds.locate(table, World::A)?);
     let update = label.sql_at(shape, worlds, &at)?;
     let word = super::value::literal(Some(&label.label));

@@ -9,12 +9,13 @@ use std::collections::BTreeSet;
 
 use super::context::{self, Context};
 use super::controls::Controls;
-use super::matrix::{A_CONNECTION, Asked, Matrix};
+use super::matrix::{A_CONNECTION, Asked, Matrix, Tried};
 use super::memberships::{self, Membership};
 use super::model::{Meaning, Scope};
 use super::probe::{Control, Probe};
 use super::seed::{Rights, Seeded, client_path, rights, session};
 use super::value::World;
+use super::world::{ORIGIN, REPLICA, condition, insert_sql};
 use crate::domain::SubjectRow;
 use crate::domain::product::CellVerdict;
 use crate::pg::{PgError, Session, Target};
@@ -144,10 +145,12 @@ impl Matrix {
             let shown = format!("{role}, {}", context.shown(model));
             let probe =
                 Probe { session: &session, shape, model, worlds, role, shown: &shown, context, api_only: shape.api_only(role), seeded };
+            let mut made = joined.sql.clone();
             if let Context::SecondLabelled(n) = context {
                 let Some(label) = model.labels.get(n) else { continue };
                 let Some((give, has)) = memberships::labelled(shape, worlds, &joined, label) else { continue };
                 session.batch("SAVEPOINT label").await?;
+                made.push(give.clone());
                 match session.simple(&format!("{give}; {has}")).await {
                     Ok(answer) if super::world::numbers(&answer).last() == Some(&1) => {}
                     Err(error) if error.disconnected => return Err(error),
@@ -160,7 +163,9 @@ impl Matrix {
             for ready in tables {
                 say(&format!("{} · {shown}", ready.table.sql));
                 let Some(plain) = controls.plain(role, ready.table.oid) else { continue };
+                let from = self.cells.len();
                 self.twice(&probe, ready, &of(ready.table.oid), plain, controls).await?;
+                self.joined_before(from, &made);
             }
             if context != Context::Second {
                 session.batch("ROLLBACK TO label; RELEASE label").await?;
@@ -168,6 +173,14 @@ impl Matrix {
         }
         session.batch("ROLLBACK").await?;
         Ok(())
+    }
+
+    /// Whoever shows the leaks again makes the second membership first.
+    fn joined_before(&mut self, from: usize, made: &[String]) {
+        for tried in self.cells.iter_mut().skip(from).filter_map(|cell| cell.tried.as_mut()) {
+            let first = format!("{REPLICA};\n{};\n{ORIGIN}", made.join(";\n"));
+            tried.preparation = if tried.preparation.is_empty() { first } else { format!("{first};\n{}", tried.preparation) };
+        }
     }
 
     /// One table as a member of A and a third tenant.
@@ -215,6 +228,19 @@ impl Matrix {
                 _ => format!("DELETE FROM {} WHERE <key of A's row>", ready.table.sql),
             };
             probe.cell(ready, command, verdict, why, Some(statement), self);
+            let name = &ready.table.sql;
+            let tried = match n {
+                0 => Some(Tried::sight(ready.table, &ready.at_a, "")),
+                1 => probe.own_insert(ready).map(|(preparation, row)| {
+                    let row = rights.given(row);
+                    Tried::growth(ready.table, &condition(ready.table, &row), &preparation, &insert_sql(ready.table, &row, ""))
+                }),
+                2 => probe
+                    .harmless_set(ready, rights, ready.a)
+                    .map(|set| Tried::touch(ready.table, &ready.at_a, "", &format!("UPDATE {name} SET {set} WHERE {}", ready.at_a))),
+                _ => Some(Tried::touch(ready.table, &ready.at_a, REPLICA, &format!("DELETE FROM {name} WHERE {}", ready.at_a))),
+            };
+            tried.into_iter().for_each(|tried| self.tried(tried));
         }
         Ok(())
     }

@@ -310,6 +310,8 @@ pub(super) async fn put_through(
 
 /// Until the end of the (sub)transaction neither triggers nor foreign keys fire.
 pub const REPLICA: &str = "SET LOCAL session_replication_role = replica";
+/// They do again.
+pub const ORIGIN: &str = "SET LOCAL session_replication_role = origin";
 
 /// Takes a row away as the owner of the table and of those that refer to it: the keys go first, until the cell is rolled back.
 fn past_keys(shape: &Shape, table: &Table, at: &str) -> String {

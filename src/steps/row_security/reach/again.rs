@@ -3,10 +3,9 @@
 use super::super::matrix::Tried;
 use super::super::reproduce::remember;
 use super::super::seed::identifier;
-use super::super::world::REPLICA;
+use super::super::world::{ORIGIN, REPLICA};
 
 const BEFORE: &str = "ledger.before";
-const ORIGIN: &str = "SET LOCAL session_replication_role = origin";
 
 /// The digest of all rows of a view or of a call's answer.
 pub(super) fn digest(from: &str) -> String {

@@ -14,11 +14,10 @@ use crate::steps::row_security::mutate::Grounds;
 use crate::steps::row_security::seed::identifier;
 use crate::steps::row_security::shape::{Column, Shape, Table};
 use crate::steps::row_security::value::{World, labels, literal};
-use crate::steps::row_security::world::{REPLICA, Row, compose, condition};
+use crate::steps::row_security::world::{ORIGIN, REPLICA, Row, compose, condition};
 
 /// Tables of which a script brings rows, at most: it is to be read.
 const TABLES: usize = 40;
-const ORIGIN: &str = "SET LOCAL session_replication_role = origin";
 
 /// A session of the copy in which the worlds are gone, for trying scripts that bring them; nothing of it is committed.
 pub(super) struct Emptied(Session);
@@ -69,8 +68,7 @@ impl Script {
 pub(super) fn script(grounds: &Grounds, cell: &Cell, path: &str) -> Option<Script> {
     let Grounds { shape, model, worlds, .. } = grounds;
     let tried = cell.tried.as_ref()?;
-    // A second membership is made by trial.
-    if !worlds.replica || matches!(cell.context, Context::Second | Context::SecondLabelled(_)) {
+    if !worlds.replica {
         return None;
     }
     let tables = needed(grounds, cell)?;
