@@ -25,54 +25,67 @@ use crate::domain::Evidence;
 use crate::domain::product::CellVerdict;
 use crate::pg::{Access, PgError, Session, Target};
 
-/// At most this many scripts are tried, the first leak of each command and table first come.
+/// At most this many scripts of either kind are tried, the first leak of each command and table first come.
 const SCRIPTS: usize = 200;
 /// What the last answer of a script is called: how many rows of others were reached. More than 0 is the leak.
 const ANSWER: &str = "foreign_rows";
 
 /// Puts a script beside the first leak of each command and table in the evidence of the isolation checks; how many.
 pub async fn attach(copy: &Target, grounds: &Grounds, cells: &[Cell], evidence: &mut [Evidence]) -> usize {
-    let (mut tried, mut kept) = (0, 0);
+    let mut kept = 0;
     let (mut emptied, mut paths) = (None, BTreeMap::new());
-    let rows = evidence.iter_mut().flat_map(|evidence| &mut evidence.rows).filter(|row| row.ok == Some(false));
-    for row in rows {
-        let table = row.subject.clone();
-        let mut done: BTreeSet<String> = BTreeSet::new();
-        for shown in row.detail.get_mut("cells").and_then(Value::as_array_mut).into_iter().flatten() {
-            let is = |cell: &&Cell| {
-                cell.cell.table == table
-                    && cell.cell.verdict == CellVerdict::Leak
-                    && shown["command"] == cell.cell.command.as_str()
-                    && shown["context"] == cell.cell.context.as_str()
-            };
-            let Some(cell) = cells.iter().find(is) else { continue };
-            if done.contains(&cell.cell.command) || tried == SCRIPTS {
-                continue;
-            }
-            tried += 1;
-            let role = cell.context.role(&grounds.model, &cell.role);
-            if !paths.contains_key(role) {
-                let Ok(path) = path_of(copy, role).await else { continue };
-                paths.insert(role.to_owned(), path);
-            }
-            let path = paths.get(role).map(String::as_str).unwrap_or_default();
-            let mut found = script(grounds, cell, path);
-            if let Some(script) = &found
-                && !shows(copy, script).await.unwrap_or(false)
-            {
-                found = None;
-            }
-            if found.is_none() {
-                found = with_worlds(copy, grounds, cell, path, &mut emptied).await;
-            }
-            if let Some(script) = found {
-                shown["psql"] = json!(script);
-                done.insert(cell.cell.command.clone());
-                kept += 1;
+    // Those on the rows that are there come first: a session that took the worlds away holds their locks.
+    for brings_worlds in [false, true] {
+        let mut tried = 0;
+        for row in evidence.iter_mut().flat_map(|evidence| &mut evidence.rows).filter(|row| row.ok == Some(false)) {
+            let table = row.subject.clone();
+            let Some(all) = row.detail.get_mut("cells").and_then(Value::as_array_mut) else { continue };
+            let mut done: BTreeSet<String> = all
+                .iter()
+                .filter(|shown| shown["psql"].is_string())
+                .filter_map(|shown| Some(shown["command"].as_str()?.to_owned()))
+                .collect();
+            for shown in all {
+                let is = |cell: &&Cell| {
+                    cell.cell.table == table
+                        && cell.cell.verdict == CellVerdict::Leak
+                        && shown["command"] == cell.cell.command.as_str()
+                        && shown["context"] == cell.cell.context.as_str()
+                };
+                let Some(cell) = cells.iter().find(is) else { continue };
+                if done.contains(&cell.cell.command) || tried == SCRIPTS {
+                    continue;
+                }
+                tried += 1;
+                let role = cell.context.role(&grounds.model, &cell.role);
+                if !paths.contains_key(role) {
+                    let Ok(path) = path_of(copy, role).await else { continue };
+                    paths.insert(role.to_owned(), path);
+                }
+                let path = paths.get(role).map(String::as_str).unwrap_or_default();
+                let found = match brings_worlds {
+                    true => with_worlds(copy, grounds, cell, path, &mut emptied).await,
+                    false => on_its_rows(copy, grounds, cell, path).await,
+                };
+                if let Some(script) = found {
+                    shown["psql"] = json!(script);
+                    done.insert(cell.cell.command.clone());
+                    kept += 1;
+                }
             }
         }
     }
+    // Its locks must be gone before anything else is asked of the copy; a connection that is lost has none.
+    if let Some(Some(session)) = emptied {
+        let _ = session.close().await;
+    }
     kept
+}
+
+/// The script on the rows that are there, if it shows the leak.
+async fn on_its_rows(copy: &Target, grounds: &Grounds, cell: &Cell, path: &str) -> Option<String> {
+    let script = script(grounds, cell, path)?;
+    shows(copy, &script).await.unwrap_or(false).then_some(script)
 }
 
 /// The script that brings the worlds along, if it shows the leak. `emptied`: the session to try it in, from the first on.
